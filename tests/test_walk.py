@@ -1,0 +1,104 @@
+"""The walk: what holds for binding and rendering alike."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from ctxlog.limits import DEFAULT_LIMITS
+from ctxlog.values import freeze, freeze_fields, plain
+from ctxlog.walk import HANDLERS, NAMED, foreign_pairs, is_mapping, unused
+from tests.strategies import HOSTILE, BoomError, OddClass
+
+
+class Point(tuple[int, int]):
+    """A tuple of an own type, without names."""
+
+    __slots__ = ()
+
+
+class WrongNames(tuple[int, int]):
+    """A tuple that has other names than it has items."""
+
+    __slots__ = ()
+    _fields = ("x",)
+
+
+@pytest.mark.parametrize("kind", [Point, WrongNames])
+def test_a_tuple_of_an_own_type_is_a_sequence(kind: Any):
+    """A subclass of tuple without a name for each item is read as a tuple."""
+    assert (1, 2) == freeze(kind((1, 2)))
+
+
+def test_a_float_of_an_own_type_is_a_float():
+    """A subclass of float is read as float."""
+    number = freeze(type("Metres", (float,), {"__repr__": lambda _: "far"})(1.5))
+    assert (1.5, float) == (number, type(number))
+
+
+def test_a_failing_question_hides_the_value():
+    """If whether a name is secret cannot be told, the value is not written."""
+
+    def is_secret(name: str) -> bool:
+        raise BoomError(name)
+
+    value = {"a": "s3cr3t"}
+    assert "<dict: unreadable, BoomError>" == plain(value, DEFAULT_LIMITS, is_secret)
+
+
+@pytest.mark.parametrize("kind", [KeyboardInterrupt, SystemExit])
+def test_what_ends_a_program_passes(kind: type[BaseException]):
+    """Ctrl-C during the walk itself is not swallowed."""
+
+    def is_secret(name: str) -> bool:
+        raise kind(name)
+
+    with pytest.raises(kind):
+        plain({"a": 1}, DEFAULT_LIMITS, is_secret)
+
+
+def test_a_class_that_cannot_be_asked_is_no_mapping():
+    """A metaclass that raises makes no mapping of its classes."""
+    assert is_mapping(OddClass) is False
+
+
+def test_the_first_pairs_of_a_mapping_without_length():
+    """What can be read of a mapping is kept, and that there is more is said."""
+    assert ([(1, 1), ("...", "<more>")], 2) == foreign_pairs(HOSTILE["endless mapping"](), 2)
+
+
+def test_numbers_are_added_to_names_that_are_taken():
+    """A name that is taken gets the first number that is free."""
+    assert ["a", "b~2", "c~3"] == [unused(name, {"b": 1, "c": 1, "c~2": 1}) for name in "abc"]
+
+
+def test_after_an_unreadable_value_the_walk_goes_on():
+    """What follows an unreadable value has its own path and is no cycle."""
+    shared = [1]
+    value = {"odd": HOSTILE["nonsense mapping"](), "shared": shared, "again": shared}
+    expected = {"odd": "<NonsenseMapping: unreadable, TypeError>", "shared": [1], "again": [1]}
+    assert expected == plain(value, DEFAULT_LIMITS, lambda _: False, where="")
+
+
+def test_a_type_with_a_huge_name_is_bounded():
+    """What stands for an unreadable value is bounded, whatever its type is called."""
+
+    def fail(*_: object) -> Any:
+        raise BoomError
+
+    mapping = type("n" * 100_000, (type(HOSTILE["nonsense mapping"]()),), {})()
+    odd = type("n" * 100_000, (), {"__repr__": fail})()
+    for value in (mapping, odd, [mapping, odd], {odd: odd}):
+        assert len(repr(freeze(value))) < 2500
+    assert len(repr(freeze_fields(mapping, {}))) < 300
+
+
+def test_named_types_are_real():
+    """Each type that is known by its name exists under that name, where it is installed."""
+    from importlib import import_module
+
+    for name in set(NAMED) - {"numpy.generic", "pathlib._local.PurePath", "pathlib.PurePath"}:
+        module, _, kind = name.rpartition(".")
+        assert isinstance(getattr(import_module(module), kind), type)
+    assert all(isinstance(key, int) for key in HANDLERS)
