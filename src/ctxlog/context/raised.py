@@ -1,0 +1,75 @@
+"""What an exception was raised under travels with it.
+
+The first scope an exception leaves puts its fields on it; a line that logs the exception further
+out fills its gaps from them. Control flow takes nothing along: the ends of iterators, cancellation.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
+    from ctxlog.context.fields import Fields
+    from ctxlog.ids import TraceIds
+
+_KEY = "__ctxlog_raised__"
+#: Causes and contexts looked at behind one exception.
+MAX_CHAIN = 10
+
+
+class Raised:
+    """The fields and ids an exception was raised under.
+
+    Pickles, for exceptions come back from other processes: what does not pickle goes as its text.
+    """
+
+    __slots__ = ("ids", "values")
+
+    def __init__(self, values: dict[str, object], ids: TraceIds | None) -> None:
+        self.values = values
+        self.ids = ids
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Raised, ({name: _portable(value) for name, value in self.values.items()}, self.ids)
+
+
+def remember(error: BaseException, fields: Fields) -> None:
+    """Put ``fields`` on an exception that leaves a scope, unless one further in did."""
+    if isinstance(error, StopIteration | StopAsyncIteration) or not isinstance(error, Exception):
+        return
+    if type(error).__name__ == "CancelledError" or not (fields.values or fields.ids):
+        return  # a future's cancellation is an Exception
+    error.__dict__.setdefault(_KEY, Raised(fields.values, fields.ids))
+
+
+def raised_under(error: BaseException) -> Iterator[Raised]:
+    """Yield what an exception and then its causes were raised under, the outermost first.
+
+    Example:
+        >>> from ctxlog.context.scope import scope
+        >>> try:
+        ...     with scope(job=7):
+        ...         raise ValueError("bad")
+        ... except ValueError as error:
+        ...     [raised.values for raised in raised_under(error)]
+        [{'job': 7}]
+    """
+    at: BaseException | None = error
+    for _ in range(MAX_CHAIN):
+        if at is None:
+            return
+        raised = getattr(at, "__dict__", {}).get(_KEY)
+        if isinstance(raised, Raised):
+            yield raised
+        at = at.__cause__ if at.__cause__ or at.__suppress_context__ else at.__context__
+
+
+def _portable(value: Any) -> Any:
+    kind = type(value)
+    if kind is dict:
+        return {name: _portable(item) for name, item in value.items()}
+    if kind is tuple:
+        return tuple(_portable(item) for item in value)
+    return value if value is None or kind in (str, int, float, bool) else str(value)

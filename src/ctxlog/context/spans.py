@@ -1,0 +1,176 @@
+"""OpenTelemetry's context, if the application loaded it: the current span's ids, and an accessor.
+
+Nothing is imported here; without ``opentelemetry`` in :data:`sys.modules` a line costs one look-up
+in a dict. The ids are kept in a ContextVar slot by the identity of OpenTelemetry's context, which
+is immutable and new for every attach: 80 ns a line also with 64 interleaved contexts.
+"""
+
+from __future__ import annotations
+
+import sys
+from contextvars import ContextVar
+
+from ctxlog.context.accessors import MISSING, register_accessor
+from ctxlog.counting import counters
+from ctxlog.ids import TraceIds, parse_traceparent
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+#: The accessor's name.
+NAME = "opentelemetry"
+_SLOT: ContextVar[tuple[object, TraceIds | None]] = ContextVar("ctxlog_span", default=(None, None))
+_modules = sys.modules
+
+
+class _Library:
+    """The functions of OpenTelemetry that are used, once it is loaded."""
+
+    __slots__ = ("attach", "empty", "get_current", "get_current_span", "trace")
+
+    def __init__(self, context: Any, trace: Any) -> None:
+        self.trace = trace
+        self.get_current: Callable[[], Any] = context.get_current
+        self.attach: Callable[[Any], Any] = context.attach
+        self.empty: Callable[[], Any] = context.Context
+        self.get_current_span: Callable[[Any], Any] = trace.get_current_span
+
+
+_library: _Library | None = None
+
+
+def library() -> _Library | None:
+    """Return OpenTelemetry's functions, or ``None`` while the application has not loaded it."""
+    global _library  # noqa: PLW0603 - found once, kept
+    if _library is None and "opentelemetry.trace" in _modules:
+        context = _modules.get("opentelemetry.context")
+        trace = _modules["opentelemetry.trace"]
+        # `__all__` is the last line of both: before it, another thread is still importing them
+        if hasattr(trace, "__all__") and hasattr(context, "__all__"):
+            _library = _Library(context, trace)
+    return _library
+
+
+def current_ids() -> TraceIds | None:
+    """Return the valid current span's ids, in one piece; ``None`` when there is none.
+
+    Example:
+        >>> current_ids() is None
+        True
+    """
+    otel = _library
+    if otel is None and ("opentelemetry.trace" not in _modules or (otel := library()) is None):
+        return None
+    try:
+        context = otel.get_current()
+    except Exception:  # noqa: BLE001 - somebody's own runtime context: a line is written all the same
+        counters.add("errors.span")
+        return None
+    known, ids = _SLOT.get()
+    if known is context:
+        return ids
+    ids = ids_in(context)
+    _SLOT.set((context, ids))
+    return ids
+
+
+def ids_in(context: Any) -> TraceIds | None:
+    """Return the ids of the span in one OpenTelemetry context, or ``None``."""
+    otel = library()
+    if otel is None:
+        return None
+    try:
+        span = otel.get_current_span(context).get_span_context()
+        if not span.is_valid:
+            return None
+        return TraceIds(f"{span.trace_id:032x}", f"{span.span_id:016x}", f"{span.trace_flags:02x}")
+    except Exception:  # noqa: BLE001 - somebody's own span: a line is written all the same
+        counters.add("errors.span")
+        return None
+
+
+def live_context(*, keep: bool = False) -> Any:
+    """Return OpenTelemetry's current context if its span is live, else ``None``.
+
+    Live is a valid span of this process that has not ended; an unsampled one counts, for its
+    trace's decision not to sample must be passed on. With ``keep`` any context there is counts.
+    """
+    otel = library()
+    if otel is None:
+        return None
+    try:
+        context = otel.get_current()
+        span = otel.get_current_span(context)
+        spanned = span.get_span_context()
+        ended = getattr(span, "end_time", None) is not None
+        live = spanned.is_valid and not spanned.is_remote and not ended
+    except Exception:  # noqa: BLE001 - somebody's own span: an entry is opened all the same
+        counters.add("errors.span")
+        return None
+    return context if live or keep else None
+
+
+def remote_context(ids: TraceIds) -> Any:
+    """Return an OpenTelemetry context whose span is a caller's; ``None`` without the library."""
+    otel = library()
+    if otel is None:
+        return None
+    span = otel.trace.NonRecordingSpan(
+        otel.trace.SpanContext(
+            int(ids.trace_id, 16),
+            int(ids.span_id, 16),
+            is_remote=True,
+            trace_flags=otel.trace.TraceFlags(int(ids.trace_flags, 16)),
+        )
+    )
+    return otel.trace.set_span_in_context(span, otel.empty())
+
+
+class SpanAccessor:
+    """OpenTelemetry's whole context travels in a snapshot; missing means an empty one."""
+
+    name = NAME
+
+    def capture(self) -> Any:
+        """Return the current OpenTelemetry context, :data:`MISSING` without the library."""
+        otel = _library or library()
+        return MISSING if otel is None else otel.get_current()
+
+    def enter(self, value: Any) -> Any:
+        """Attach ``value`` and return the context to go back to."""
+        otel = _library or library()
+        if otel is None:
+            return None
+        before = otel.get_current()
+        if value is MISSING:
+            if before:  # an empty one need not be replaced
+                otel.attach(otel.empty())
+        elif value is not before:
+            otel.attach(value)
+        return before
+
+    def leave(self, before: Any) -> None:
+        """Attach what was there before.
+
+        ``detach`` is not used: in a foreign context its token makes the library log an error. Nor
+        is it asked what is current: a span that was attached in the block and left there must go.
+        """
+        otel = library()
+        if otel is not None and before is not None and otel.get_current() is not before:
+            otel.attach(before)
+
+    def dump(self, value: Any, _replaced: Callable[[str], None]) -> list[str] | None:
+        """Return the ids of the span: in another process the rest (baggage, objects) has no home."""
+        ids = ids_in(value)
+        return None if ids is None else [ids.trace_id, ids.span_id, ids.trace_flags]
+
+    def load(self, data: Any) -> Any:
+        """Return a context whose span is the sender's; :data:`MISSING` when ``data`` is none."""
+        parsed = parse_traceparent("-".join(["00", *data])) if data else None
+        return MISSING if parsed is None else remote_context(TraceIds(*parsed))
+
+
+ACCESSOR = SpanAccessor()
+register_accessor(ACCESSOR, when_loaded="opentelemetry.trace")

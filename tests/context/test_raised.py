@@ -1,0 +1,164 @@
+"""Raised: an exception takes along the fields it was raised under."""
+
+from __future__ import annotations
+
+import asyncio
+import pickle
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import pytest
+
+from ctxlog import Secret, entry, get_logger, lazy, scope, wrap
+from ctxlog.context.raised import MAX_CHAIN, raised_under
+from ctxlog.testing import capture
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+log = get_logger(__name__)
+
+
+def test_a_line_further_out_gets_the_fields_of_the_raise() -> None:
+    """Logged outside all scopes, an exception brings what it was raised under."""
+    with capture() as lines:
+        try:
+            with scope(request_id="r-1"), scope(step=2):
+                raise ValueError
+        except ValueError:
+            log.exception("failed")
+    line = lines.one(event="failed")
+    assert (line["request_id"], line["step"]) == ("r-1", 2)
+
+
+def test_conflicts_get_their_own_name_and_the_line_keeps_its_own() -> None:
+    """Where the line has another value, the exception's goes to exception.fields.<name>."""
+    with capture() as lines, scope(attempt=2):
+        try:
+            with scope(attempt=1):
+                raise ValueError
+        except ValueError:
+            log.exception("failed")
+    line = lines.one(event="failed")
+    assert (line["attempt"], line["exception.fields.attempt"]) == (2, 1)
+
+
+def test_the_first_scope_left_wins() -> None:
+    """What an inner scope put on the exception is not replaced by an outer one."""
+    with pytest.raises(ValueError) as caught, scope(a="outer"), scope(a="inner"):
+        raise ValueError
+    (raised,) = raised_under(caught.value)
+    assert {"a": "inner"} == raised.values
+
+
+def test_ids_of_the_entry_travel_too() -> None:
+    """A line with no ids of its own gets those of the entry; one with others keeps them apart."""
+    with capture() as lines:
+        try:
+            with entry({"traceparent": f"00-{'a' * 32}-{'b' * 16}-01"}):
+                raise ValueError
+        except ValueError:
+            log.exception("bare")
+            with entry():
+                log.exception("elsewhere")
+    assert lines.one(event="bare")["trace_id"] == "a" * 32
+    line = lines.one(event="elsewhere")
+    assert line["trace_id"] != "a" * 32
+    assert line["exception.fields.trace_id"] == "a" * 32
+
+
+def test_causes_fill_gaps_too() -> None:
+    """What a cause was raised under is on the line that logs the exception it became."""
+    with capture() as lines:
+        try:
+            try:
+                with scope(job=7):
+                    raise KeyError
+            except KeyError as error:
+                with scope(outer=1):
+                    raise ValueError from error
+        except ValueError:
+            log.exception("failed")
+    line = lines.one(event="failed")
+    assert (line["outer"], line["job"]) == (1, 7)
+
+
+def test_from_a_pool_job_and_a_decorated_generator() -> None:
+    """An exception out of a wrapped job, or a generator's step, has that job's fields."""
+
+    @scope(walk=3)
+    def walk() -> Iterator[int]:
+        yield 1
+        raise ValueError
+
+    def job() -> None:
+        raise ValueError
+
+    with capture() as lines, ThreadPoolExecutor(1) as pool:
+        with scope(request_id="r-1"):
+            future = pool.submit(wrap(job))
+        error = future.exception()
+        log.error("job", exc_info=error)
+        try:
+            list(walk())
+        except ValueError:
+            log.exception("walk")
+    assert lines.one(event="job")["request_id"] == "r-1"
+    assert lines.one(event="walk")["walk"] == 3
+
+
+@pytest.mark.parametrize("kind", [StopIteration, StopAsyncIteration, asyncio.CancelledError, KeyboardInterrupt, GeneratorExit])  # fmt: skip
+def test_control_flow_takes_nothing_along(kind: type[BaseException]) -> None:
+    """The ends of iterators, cancellation and interrupts carry no fields."""
+    with pytest.raises(kind) as caught, scope(a=1):
+        raise kind
+    assert [] == list(raised_under(caught.value))
+
+
+def test_an_exception_still_pickles_whatever_was_bound() -> None:
+    """Secrets and lazy values go as text: an exception must come back from another process."""
+    with (
+        pytest.raises(ValueError) as caught,
+        entry(
+            None,
+            {
+                "token": Secret("hunter2"),
+                "late": lazy(lambda: 1),
+                "deep": {"t": (Secret("hunter2"),)},
+            },
+        ),
+    ):
+        raise ValueError("bad")
+    back = pickle.loads(pickle.dumps(caught.value))
+    (raised,) = raised_under(back)
+    assert back.args == ("bad",)
+    assert "hunter2" not in str(raised.values)
+    assert raised.ids is not None
+
+
+def test_a_chain_without_end_is_cut() -> None:
+    """A cycle of causes ends after a bounded number of steps."""
+    one, two = ValueError(1), ValueError(2)
+    for error in (one, two):
+        with pytest.raises(ValueError), scope(n=error.args[0]):
+            raise error
+    one.__cause__, two.__cause__ = two, one
+    assert len(list(raised_under(one))) == MAX_CHAIN
+
+
+def test_values_that_cannot_be_compared_count_as_conflicts() -> None:
+    """A call field whose comparison raises does not break the line."""
+
+    class Odd:
+        __hash__ = None  # type: ignore[assignment]
+
+        def __eq__(self, other: object) -> bool:
+            raise RuntimeError
+
+    with capture() as lines:
+        try:
+            with scope(a=1):
+                raise ValueError
+        except ValueError:
+            log.exception("failed", a=Odd())
+    assert lines.one(event="failed")["exception.fields.a"] == 1
