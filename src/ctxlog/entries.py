@@ -1,0 +1,145 @@
+"""Entry: a fresh scope where work comes in. It replaces what it finds, it never merges into it."""
+
+from __future__ import annotations
+
+from ctxlog.carriers import extract
+from ctxlog.context.accessors import enter_carried
+from ctxlog.context.decorate import decorate
+from ctxlog.context.fields import CURRENT, Fields, Frame, leave
+from ctxlog.context.raised import remember
+from ctxlog.context.snapshot import Snapshot
+from ctxlog.context.spans import ACCESSOR, ids_in, live_context, remote_context
+from ctxlog.errors import UsageError, choices
+from ctxlog.ids import TraceIds, new_request_id, new_span_id, new_trace_id, valid_request_id
+from ctxlog.names import REQUEST_ID
+from ctxlog.values import freeze_fields
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from types import TracebackType
+    from typing import Literal, ParamSpec, Self, TypeVar
+
+    from ctxlog.carriers import Carrier
+    from ctxlog.context.accessors import Carried
+
+    P = ParamSpec("P")
+    R = TypeVar("R")
+
+AUTO, KEEP, NEW = "auto", "keep", "new"
+
+
+class entry:  # noqa: N801 - reads as a function, like contextlib.suppress
+    """Open a fresh scope for a request, a message, a job: nothing of what was bound before shows.
+
+    ``request_id`` is the carrier's if it is valid, else made. The trace ids are those of a live
+    OpenTelemetry span, else the carrier's, else made here (W3C ids, unsampled). Also a decorator,
+    of every kind of function: each call is an entry of its own.
+
+    Args:
+        carrier: headers as a mapping or pairs, or a :class:`~ctxlog.Snapshot`; its ids are
+            continued, its other fields are not.
+        fields: fields of this piece of work; names that cannot be keywords.
+        link: a snapshot (or ids) this work comes from without being part of it: a worker's, a
+            timer's origin. Its ids show as ``link.trace_id``, ``link.span_id``, ``link.request_id``.
+        trace: ``"auto"``: as said above; ``"keep"``: OpenTelemetry's context is left as it is;
+            ``"new"``: a new trace, whatever came in.
+        more: fields by keyword.
+
+    Raises:
+        UsageError: an argument of the wrong type, or an unknown ``trace``.
+
+    Example:
+        >>> from ctxlog.context.fields import get_context
+        >>> from ctxlog.context.scope import scope
+        >>> with scope(stale="yes"), entry({"x-request-id": "r-1"}, job="import"):
+        ...     get_context()
+        {'request_id': 'r-1', 'job': 'import'}
+    """
+
+    __slots__ = ("_bound", "_carrier", "_link", "_trace")
+
+    def __init__(
+        self,
+        carrier: Carrier | Snapshot | None = None,
+        fields: Mapping[str, object] | None = None,
+        /,
+        *,
+        link: Snapshot | TraceIds | None = None,
+        trace: Literal["auto", "keep", "new"] = "auto",
+        **more: object,
+    ) -> None:
+        if trace not in (AUTO, KEEP, NEW):
+            raise choices("trace", trace, (AUTO, KEEP, NEW))
+        self._carrier = carrier if isinstance(carrier, Snapshot) else extract(carrier)
+        self._link = _linked(link)
+        self._trace = trace
+        self._bound = freeze_fields(fields, more)
+
+    def __enter__(self) -> Self:
+        frame = CURRENT.get()
+        fields, carried = self.open(frame.fields)
+        CURRENT.set(Frame(fields, frame, self, enter_carried(carried)))
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if error is not None:
+            remember(error, CURRENT.get().fields)
+        leave(self)
+
+    def __call__(self, function: Callable[P, R]) -> Callable[P, R]:
+        """Decorate a function: each call of it runs in a block like this one."""
+        return decorate(function, self._again)
+
+    def open(self, below: Fields) -> tuple[Fields, Carried]:
+        """Return this entry's fields and what it carries; ``below`` does not show through."""
+        inbound = self._carrier
+        request_id = inbound.fields.values.get(REQUEST_ID)
+        if type(request_id) is not int and not valid_request_id(request_id):
+            request_id = new_request_id()
+        values = {REQUEST_ID: request_id, **self._link, **self._bound}
+        context, ids = self._spans(inbound)
+        if ids is None:
+            ids = TraceIds(new_trace_id(), new_span_id(), "00")
+        carried: Carried = () if context is None else ((ACCESSOR, context),)
+        return Fields(values, ids), carried
+
+    def _spans(self, inbound: Snapshot) -> tuple[object, TraceIds | None]:
+        """Return OpenTelemetry's context to enter (``None``: an empty one) and the ids."""
+        if self._trace == NEW:
+            return None, None
+        context = live_context(keep=self._trace == KEEP)
+        if context is not None:
+            return context, ids_in(context) or inbound.ids
+        ids = inbound.ids
+        return (None if ids is None else remote_context(ids)), ids
+
+    def _again(self) -> entry:
+        fresh = type(self).__new__(type(self))
+        for name in entry.__slots__:
+            setattr(fresh, name, getattr(self, name))
+        return fresh
+
+    def __repr__(self) -> str:
+        return f"<entry {', '.join(self._bound)}>"
+
+
+def _linked(link: Snapshot | TraceIds | None) -> dict[str, object]:
+    if link is None:
+        return {}
+    if not isinstance(link, TraceIds | Snapshot):
+        message = f"link takes a snapshot or trace ids, not {type(link).__name__}"
+        raise UsageError(message)
+    ids = link if isinstance(link, TraceIds) else link.ids
+    found: dict[str, object] = {}
+    if ids is not None:
+        found["link.trace_id"] = ids.trace_id
+        found["link.span_id"] = ids.span_id
+    if isinstance(link, Snapshot) and REQUEST_ID in link.fields.values:
+        found["link.request_id"] = link.fields.values[REQUEST_ID]
+    return found
