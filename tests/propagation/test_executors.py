@@ -1,0 +1,226 @@
+"""Executors, threads, pools and processes beyond what the table of boundaries asks."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import pickle
+import threading
+import weakref
+from concurrent import futures
+from contextvars import ContextVar
+
+import pytest
+
+from ctxlog import Secret, bind_context, entry, get_context, scope, snapshot
+from ctxlog.errors import UsageError
+from ctxlog.propagation import executors, pools, processes, run_detached, threads, wrap_executor
+from ctxlog.propagation.jobs import is_machinery, job
+
+FOREIGN: ContextVar[str] = ContextVar("foreign", default="-")
+
+
+def bind_and_read(name: str) -> dict[str, object]:
+    """Bind in a worker, and return all there is."""
+    bind_context(bound_by=name)
+    return get_context()
+
+
+def test_nothing_that_a_job_binds_reaches_the_next(tmp_path):
+    """Each job starts from its submitter's fields alone, in the same worker."""
+    with executors.ThreadPoolExecutor(1) as pool, scope(a=1):
+        assert {"a": 1, "bound_by": "x"} == pool.submit(bind_and_read, "x").result()
+        assert {"a": 1} == pool.submit(get_context).result()
+
+
+def test_a_workers_other_variables_stay():
+    """Only what we carry is replaced: the worker's own ContextVars are there in each job."""
+    initializer = FOREIGN.set
+    with executors.ThreadPoolExecutor(1, initializer=initializer, initargs=("worker",)) as pool:
+        token = FOREIGN.set("submitter")
+        assert "worker" == pool.submit(FOREIGN.get).result()
+        FOREIGN.reset(token)
+
+
+def test_map_takes_its_options():
+    """Timeout and chunksize go to the other executor's map."""
+    with wrap_executor(futures.ThreadPoolExecutor(2)) as pool, scope(a=1):
+        assert [{"a": 1}] * 3 == [
+            fields for fields, _ in pool.map(lambda n: (get_context(), n), range(3), timeout=10)
+        ]
+    with executors.ProcessPoolExecutor(1) as pool, scope(a=2):
+        found = list(pool.map(bind_and_read, ["x", "y"], chunksize=2))
+    assert [{"a": 2, "bound_by": "x"}, {"a": 2, "bound_by": "y"}] == found
+
+
+def test_a_wrapped_executor_is_the_other_one_otherwise():
+    """What it does not know itself it asks the other one for; wrapping twice is wrapping once."""
+    with futures.ThreadPoolExecutor(3) as inner:
+        pool = wrap_executor(inner)
+        assert 3 == pool._max_workers
+        assert pool is wrap_executor(pool)
+        assert "with context" in repr(pool)
+    with pytest.raises(UsageError, match="no submit"):
+        wrap_executor(object())
+
+
+def test_the_default_executor_of_a_loop():
+    """Our pool may be a loop's default executor."""
+
+    async def main() -> object:
+        asyncio.get_running_loop().set_default_executor(executors.ThreadPoolExecutor(1))
+        with scope(a=1):
+            return await asyncio.get_running_loop().run_in_executor(None, get_context)
+
+    assert {"a": 1} == asyncio.run(main())
+
+
+def test_what_cannot_travel_costs_no_job():
+    """A secret stays here; the job runs in its process and its lines name what is missing."""
+    with executors.ProcessPoolExecutor(1) as pool, scope(a=1, key=Secret("k")):
+        found = pool.submit(get_context).result()
+    assert {"a": 1, "key": "[redacted]", "context.replaced": ["key"]} == found
+
+
+def test_a_job_has_one_context():
+    """What was wrapped before keeps that context; what cannot be called is refused at once."""
+    with scope(a=1):
+        first = job(get_context)
+    with scope(a=2):
+        assert {"a": 1} == job(first)()
+    assert {"a": 1} == pickle.loads(pickle.dumps(first))()
+    with pytest.raises(UsageError, match="callable"):
+        job(3)  # type: ignore[type-var]
+
+
+def test_a_thread_keeps_nothing_alive():
+    """A finished thread holds neither itself nor the context it ran under."""
+
+    class Worker(threads.Thread):
+        pass
+
+    gc.disable()
+    try:
+        worker = Worker(target=get_context)
+        worker.start()
+        worker.join()
+        gone = weakref.ref(worker)
+        del worker
+        assert gone() is None
+    finally:
+        gc.enable()
+
+
+def test_a_thread_cannot_be_started_twice():
+    """A second start() fails as it always did."""
+    worker = threads.Thread(target=get_context)
+    worker.start()
+    worker.join()
+    with pytest.raises(RuntimeError):
+        worker.start()
+
+
+def test_pools_take_callbacks_by_name_and_place():
+    """Every method and both ways to give callbacks run under the caller's context."""
+    found: list[object] = []
+    with pools.ThreadPool(1) as pool, scope(a=1):
+        assert [{"a": 1}] == [fields for fields, _ in pool.map(lambda n: (get_context(), n), [1])]
+        assert [{"a": 1}] == list(pool.imap(lambda _: get_context(), [1]))
+        assert [{"a": 1}] == list(pool.imap_unordered(lambda _: get_context(), [1]))
+        assert [{"a": 1}] == pool.starmap(lambda *_: get_context(), [(1, 2)])
+        pool.map_async(str, [1], 1, lambda _: found.append(get_context())).get()
+        pool.starmap_async(str, [(1,)], callback=lambda _: found.append(get_context())).get()
+        failing = pool.apply_async(
+            lambda: 1 / 0, error_callback=lambda _: found.append(get_context())
+        )
+        with pytest.raises(ZeroDivisionError):
+            failing.get()
+    assert [{"a": 1}] * 3 == found
+
+
+def test_a_pools_workers_are_machinery():
+    """A worker of a pool serves many: it starts under nobody's context."""
+    assert is_machinery(threading.Thread(target=futures.thread._worker))
+    assert not is_machinery(threading.Thread(target=get_context))
+    assert not is_machinery(threading.Timer(1, get_context))
+
+
+def test_an_unknown_start_method_is_refused():
+    """The known ones are listed."""
+    with pytest.raises(UsageError, match="did you mean 'spawn'"):
+        processes.get_context("spwan")
+    assert processes.get_context().Process
+
+
+def test_a_fork_starts_from_nothing():
+    """The child of os.fork has no fields; the parent keeps its own; leaving a scope there is safe."""
+    out, into = os.pipe()
+    with entry(a=1):
+        pid = os.fork()
+        if pid == 0:
+            os.write(into, repr((get_context(), snapshot().ids)).encode())
+            os._exit(0)
+        os.waitpid(pid, 0)
+        assert 1 == get_context()["a"]
+    assert b"({}, None)" == os.read(out, 1000)
+    os.close(out)
+    os.close(into)
+
+
+def test_detached_work_starts_with_nothing():
+    """A worker started by a request has none of it: no fields, nobody's variables."""
+    token = FOREIGN.set("request's")
+    with scope(a=1):
+        assert ({}, "-") == run_detached(lambda: (get_context(), FOREIGN.get()))
+    FOREIGN.reset(token)
+
+
+def test_a_rearming_timer_links_to_the_run_before():
+    """Each run is an entry of its own, and says which it came from."""
+    runs: list[dict[str, object]] = []
+    done = threading.Event()
+
+    def tick() -> None:
+        with entry(link=snapshot(), job="tick"):
+            runs.append(get_context())
+            if len(runs) < 3:
+                threads.Timer(0.001, tick).start()
+            else:
+                done.set()
+
+    with entry({"x-request-id": "r-1"}):
+        threads.Timer(0.001, tick).start()
+    assert done.wait(10)
+    ids = [run["request_id"] for run in runs]
+    assert 3 == len({*ids, "r-1"} - {"r-1"})
+    assert ["r-1", *ids[:2]] == [run["link.request_id"] for run in runs]
+
+
+def test_a_worker_task_links_each_item_to_who_put_it():
+    """A worker made by the first request serves each item as an entry linked to its putter."""
+    from ctxlog.propagation.queues import AsyncQueue
+
+    async def main() -> list[dict[str, object]]:
+        jobs, done = AsyncQueue(), []
+
+        async def work() -> None:
+            while True:
+                handed = await jobs.receive()
+                with entry(link=handed.snapshot, job=handed.item):
+                    done.append(get_context())
+                jobs.task_done()
+
+        worker = None
+        for name in ("r-1", "r-2"):
+            with entry({"x-request-id": name}):
+                worker = worker or run_detached(asyncio.create_task, work())
+                await jobs.put(f"of {name}")
+        await jobs.join()
+        assert worker is not None
+        worker.cancel()
+        return done
+
+    lines = asyncio.run(main())
+    assert ["r-1", "r-2"] == [line["link.request_id"] for line in lines]
+    assert 4 == len({line["request_id"] for line in lines} | {"r-1", "r-2"})
