@@ -1,0 +1,1 @@
+"""Renderers: an event to one line of bytes or text. Each is a structlog processor too."""

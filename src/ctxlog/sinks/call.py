@@ -1,0 +1,154 @@
+"""Call sinks: a function or a coroutine function that is handed each line."""
+
+from __future__ import annotations
+
+import asyncio
+from threading import Lock
+from time import monotonic, sleep
+from typing import TYPE_CHECKING, Any
+
+from ctxlog.counting import counters
+from ctxlog.sinks import last_resort
+from ctxlog.sinks.inside import INSIDE
+from ctxlog.sinks.sink import Sink
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
+#: Calls of one coroutine sink under way at once; past it lines go to the last resort.
+MAX_TASKS = 10_000
+_POLL = 0.002  # seconds between looks at calls that another thread's loop has under way
+
+
+class CallSink(Sink):
+    """Lines to a callable, one at a time, on the thread that logs.
+
+    It gets the line as text without its newline, or the event (a dict of its own) with
+    ``renderer="event"``. What is logged while it runs on the same thread does not come back to it:
+    that line is counted as ``dropped.reentrant`` here and goes to the other sinks.
+    """
+
+    kind = "call"
+
+    def __init__(self, target: Callable[[Any], object], **options: Any) -> None:
+        super().__init__(**options)
+        self.target = target
+
+    @property
+    def name(self) -> str:
+        """The callable's own name."""
+        return f"call {getattr(self.target, '__qualname__', type(self.target).__name__)}"
+
+    def _postpone(self, line: Any) -> None:
+        counters.add("dropped.reentrant")
+
+    def _write(self, line: Any) -> None:
+        self.target(_for_people(line))
+
+
+class CoroutineSink(Sink):
+    """Lines to a coroutine function, each awaited in a task of its own, begun in the order logged.
+
+    The task runs on the loop that is running where the line is logged, else on the loop that was
+    running when the sink was added; it has the context of the line. What the coroutine function
+    logs does not come back to it.
+    """
+
+    kind = "coroutine"
+
+    def __init__(
+        self, target: Callable[[Any], Coroutine[Any, Any, object]], **options: Any
+    ) -> None:
+        super().__init__(**options)
+        self.target = target
+        self._loop = _running_loop()
+        self._tasks: set[Any] = set()  # the loop keeps weak references only
+        self._under_way = 0
+        self._tally = Lock()
+
+    @property
+    def name(self) -> str:
+        """The coroutine function's own name."""
+        return f"coroutine {getattr(self.target, '__qualname__', type(self.target).__name__)}"
+
+    def write(self, line: Any) -> None:
+        """Start the coroutine function with one line; waits for nothing.
+
+        Raises:
+            RuntimeError: no loop is running for it, or too many calls are under way.
+        """
+        if self in INSIDE.get():
+            counters.add("dropped.reentrant")
+            return
+        here = _running_loop()
+        loop = here or self._loop
+        if loop is None or loop.is_closed():
+            raise RuntimeError("no event loop is running for it")
+        if self._under_way >= MAX_TASKS:
+            raise RuntimeError(f"{MAX_TASKS} calls are under way")
+        self._move(1)
+        try:
+            if here is not None:
+                self._start(loop, line)
+            else:
+                loop.call_soon_threadsafe(self._start, loop, line)
+        except BaseException:
+            self._move(-1)
+            raise
+
+    def _move(self, by: int) -> None:
+        with self._tally:
+            self._under_way += by
+
+    def _start(self, loop: asyncio.AbstractEventLoop, line: Any) -> None:
+        task = loop.create_task(self._call(line))
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: Any) -> None:
+        self._tasks.discard(task)
+        self._move(-1)
+
+    async def _call(self, line: Any) -> None:
+        INSIDE.set((*INSIDE.get(), self))  # the task's own context: gone with it
+        try:
+            await self.target(_for_people(line))
+        except Exception as error:  # noqa: BLE001 - nobody awaits it
+            self.count_failure()
+            last_resort.rescue(self.name, line, error, None)
+        else:
+            self.count()
+
+    def flush(self, timeout: float | None = None) -> bool:
+        """Wait until every call under way is done, if that can be waited for here.
+
+        On the loop that runs them it cannot, nor when that loop is not running: then it says at
+        once whether all are done. ``await`` :meth:`drain` there.
+        """
+        end = None if timeout is None else monotonic() + timeout
+        while self._under_way:
+            loop = self._loop
+            if _running_loop() is not None or loop is None or not loop.is_running():
+                return False
+            if end is not None and monotonic() >= end:
+                return False
+            sleep(_POLL)
+        return True
+
+    async def drain(self) -> None:
+        """Wait until every call that has begun is done."""
+        while self._tasks:
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+
+
+def _running_loop() -> asyncio.AbstractEventLoop | None:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
+
+
+def _for_people(line: Any) -> Any:
+    if isinstance(line, bytes):
+        line = line.decode()
+    return line.removesuffix("\n") if isinstance(line, str) else line

@@ -1,0 +1,71 @@
+"""Exits: queues are emptied when the interpreter ends, and when a child of multiprocessing does.
+
+The writers are daemon threads: the interpreter does not wait for them, it calls us. That is after
+all other threads have ended, and before the writers are frozen. Children that ``multiprocessing``
+forks leave without any ``atexit`` (until Python 3.14): there it is a finaliser of its own.
+"""
+
+from __future__ import annotations
+
+import atexit
+import sys
+from time import monotonic
+from typing import Protocol
+from weakref import WeakSet
+
+
+class Stoppable(Protocol):
+    """A queue, as far as it concerns us."""
+
+    stop_seconds: float | None
+
+    def stop(self, timeout: float | None = None) -> bool:
+        """Empty it; whether that was done in time."""
+        ...
+
+
+_queues: WeakSet[Stoppable] = WeakSet()
+_armed: dict[str, bool] = {}
+#: Last of what multiprocessing runs: other finalisers may log.
+_PRIORITY = -1_000
+
+
+class _Anchor:
+    """What multiprocessing holds weakly, to call us in its children."""
+
+
+_anchor = _Anchor()
+
+
+def stop_at_exit(queue: Stoppable) -> None:
+    """Have a queue emptied when this process ends."""
+    _queues.add(queue)
+    if "atexit" not in _armed:
+        _armed["atexit"] = True
+        atexit.register(stop_all)
+    util = sys.modules.get("multiprocessing.util")
+    if util is not None and "multiprocessing" not in _armed:
+        _armed["multiprocessing"] = True
+        util.register_after_fork(_anchor, _in_a_child)  # it has forgotten finalisers made before
+        _in_a_child()
+
+
+def _in_a_child(_: object = None) -> None:
+    from multiprocessing import parent_process, util
+
+    if parent_process() is not None:
+        util.Finalize(None, stop_all, exitpriority=_PRIORITY)
+
+
+def forget(queue: Stoppable) -> None:
+    """Leave a queue out, in a forked child: until its own writer starts there."""
+    _queues.discard(queue)
+    _armed.pop("multiprocessing", None)
+
+
+def stop_all() -> None:
+    """Stop every queue, all within the longest ``stop_seconds`` among them."""
+    queues = [(queue, queue.stop_seconds or 0.0) for queue in list(_queues)]
+    end = monotonic() + max((seconds for _, seconds in queues), default=0.0)
+    for queue, seconds in queues:
+        queue.stop(min(seconds, max(0.0, end - monotonic())))

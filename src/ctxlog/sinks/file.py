@@ -1,0 +1,156 @@
+"""File sink: lines appended to a path that the sink opened itself."""
+
+from __future__ import annotations
+
+import io
+import os
+import stat
+from time import monotonic, sleep
+from typing import Any
+
+from ctxlog.counting import counters
+from ctxlog.sinks.chunks import chunk_bytes
+from ctxlog.sinks.raw import raw_write
+from ctxlog.sinks.sink import Sink
+
+#: Readable by its owner alone: lines hold what users do.
+MODE = 0o600
+#: How often it is looked whether the path still leads to the file: after a move, another is made.
+LOOK_SECONDS = 1.0
+_FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_CLOEXEC", 0)
+_AWAIT = 0.05  # seconds that a write of another process may take, where it cannot be known
+
+
+class FileSink(Sink):
+    """Lines to a file, one ``write`` each, appended; created with mode 0600, folders not made.
+
+    Several processes may write one file: the kernel appends each line whole. A file that was moved
+    away is opened anew within a second of the next line, or by :meth:`reopen` at once.
+
+    Args:
+        path: opened at once, so that a wrong path is an error at configuration.
+        options: level, renderer and filter, see :class:`~ctxlog.sinks.sink.Sink`.
+
+    Raises:
+        OSError: the path cannot be opened.
+    """
+
+    kind = "file"
+
+    def __init__(self, path: str | os.PathLike[str], **options: Any) -> None:
+        super().__init__(**options)
+        self.path = os.path.abspath(path)  # noqa: PTH100 - the process may change its folder later
+        fd = os.open(self.path, _FLAGS, MODE)
+        self._file = io.FileIO(fd, "wb")
+        self._regular = stat.S_ISREG(os.fstat(fd).st_mode)
+        self.chunk_bytes = chunk_bytes(fd)
+        self.torn = self._ends_torn()
+        self._look_at = monotonic() + LOOK_SECONDS
+        # the descriptor stays the same: another file is put under it
+        self.__dict__["write"] = raw_write(self, self._file.write, self._look_now_and_then)
+
+    @property
+    def name(self) -> str:
+        """The path."""
+        return f"file {self.path}"
+
+    @property
+    def is_closed(self) -> bool:  # type: ignore[override]
+        """Whether :meth:`close` was called."""
+        return self._file.closed
+
+    def _write(self, line: bytes | str) -> None:
+        data = line.encode() if isinstance(line, str) else line
+        if not self._file.closed:
+            self._look_now_and_then()
+            self._write_whole(self._file.write, data)
+            return
+        # closed by a reconfiguration while this line was on its way: it still goes where it was
+        # meant to
+        with io.FileIO(os.open(self.path, _FLAGS, MODE), "wb") as file:
+            self._write_whole(file.write, data)
+
+    # -- a file that was moved ------------------------------------------------------------------
+
+    def _look_now_and_then(self) -> None:
+        now = monotonic()
+        if now < self._look_at or not self._regular:
+            return
+        self._look_at = now + LOOK_SECONDS
+        try:
+            there, ours = os.stat(self.path), os.fstat(self._file.fileno())  # noqa: PTH116
+            moved = (there.st_dev, there.st_ino) != (ours.st_dev, ours.st_ino)
+        except FileNotFoundError:
+            moved = True
+        if moved:
+            self._put_anew()
+
+    def reopen(self) -> None:
+        """Open the path anew: it was moved, and lines are to go into a new file.
+
+        If it cannot be opened, lines go on into the old one, and ``errors.reopen`` moves.
+        """
+        with self._lock:
+            if not self._file.closed:
+                self._put_anew()
+
+    def _put_anew(self) -> None:
+        try:
+            fd = os.open(self.path, _FLAGS, MODE)
+        except OSError:
+            counters.add("errors.reopen")
+            return
+        try:
+            os.dup2(fd, self._file.fileno(), inheritable=False)
+        finally:
+            os.close(fd)
+        self._regular = stat.S_ISREG(os.fstat(self._file.fileno()).st_mode)
+        self.torn = self._ends_torn()
+
+    # -- lines that were cut off ----------------------------------------------------------------
+
+    def _ends_torn(self) -> bool:
+        """Whether the file ends in the middle of a line: whoever wrote it was killed.
+
+        Or is in the middle of it now: then the file is longer once that write has come to its end.
+        """
+        if not self._regular:
+            return False
+        try:
+            with open(self.path, "rb", buffering=0) as reader:  # noqa: PTH123 - no pathlib needed
+                size = os.fstat(reader.fileno()).st_size
+                if not size or os.pread(reader.fileno(), 1, size - 1) == b"\n":
+                    return False
+                self._await_writes()
+                return size == os.fstat(reader.fileno()).st_size
+        except OSError:  # it may be written but not read
+            return False
+
+    def _await_writes(self) -> None:
+        """Wait for writes that are under way: a change of mode takes the lock that they hold."""
+        fd = self._file.fileno()
+        try:
+            os.fchmod(fd, stat.S_IMODE(os.fstat(fd).st_mode))
+        except OSError:  # the file is somebody else's
+            sleep(_AWAIT)
+
+    def _cut_off(self, part: bytes) -> bool:
+        """Cut the first part of a line off the file, if it is still its end."""
+        try:
+            fd = self._file.fileno()
+            with open(self.path, "rb", buffering=0) as reader:  # noqa: PTH123
+                ours, there = os.fstat(fd), os.fstat(reader.fileno())
+                end = ours.st_size - len(part)
+                if ours.st_ino != there.st_ino or not self._regular or end < 0:
+                    return False
+                if os.pread(reader.fileno(), len(part), end) != part:
+                    return False
+            os.ftruncate(fd, end)
+        except (OSError, ValueError):
+            return False
+        return True
+
+    def close(self) -> None:
+        """Close the file."""
+        with self._lock:
+            self._file.close()

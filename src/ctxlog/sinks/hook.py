@@ -1,0 +1,182 @@
+"""Hook: a callable told of events (an alert, a push), off the path of the code that logs.
+
+It runs on a thread of its own, under the context that emitted the event, with the time that
+operation has left. It may be slow, raise, hang or log: nobody waits for it, and what it logs does
+not come back to it. One that hangs keeps its thread; after two of them the hook is disabled.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from threading import Condition, Thread
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+from ctxlog.context.snapshot import Snapshot, snapshot
+from ctxlog.counting import counters
+from ctxlog.sinks import last_resort
+from ctxlog.sinks.inside import INSIDE
+from ctxlog.sinks.sink import Sink
+from ctxlog.texts import safe_str
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+#: Events waiting for one hook; past it the newest are dropped and counted.
+MAX_WAITING = 1_000
+#: Seconds after which a call counts as hanging, unless the hook says otherwise.
+TIMEOUT = 30.0
+#: Hanging calls after which a hook is disabled.
+MAX_HANGING = 2
+#: Seconds an idle worker waits for more before it ends.
+IDLE = 5.0
+
+
+class _Call:
+    """One worker's current call: when it began, and whether it was given up."""
+
+    __slots__ = ("began", "given_up")
+
+    def __init__(self) -> None:
+        self.began: float | None = None
+        self.given_up = False
+
+
+class HookSink(Sink):
+    """Events to a callable, on a thread of its own.
+
+    Args:
+        target: called with the event, a dict of its own.
+        timeout: seconds a call may take before it counts as hanging.
+        options: level and filter, see :class:`~ctxlog.sinks.sink.Sink`.
+    """
+
+    kind = "hook"
+    wants_event = True
+
+    def __init__(
+        self,
+        target: Callable[[dict[str, Any]], object],
+        *,
+        timeout: float = TIMEOUT,
+        **options: Any,
+    ) -> None:
+        super().__init__(**options)
+        self.target = target
+        self.timeout = timeout
+        self._new_queue()
+
+    @property
+    def name(self) -> str:
+        """The callable's own name."""
+        return f"hook {getattr(self.target, '__qualname__', type(self.target).__name__)}"
+
+    def _new_queue(self) -> None:
+        self._waiting: deque[tuple[Snapshot, dict[str, Any]]] = deque()
+        self._changed = Condition()
+        self._worker: _Call | None = None
+        self.hanging = 0
+        self.disabled = False
+
+    def write(self, line: dict[str, Any]) -> None:
+        """Hand an event over: never waits for the hook."""
+        if self in INSIDE.get():
+            counters.add("dropped.reentrant")
+            return
+        taken = snapshot()
+        with self._changed:
+            self._give_up_hanging()
+            if self.disabled:
+                self.failed += 1
+                counters.add("dropped.hook")
+                return
+            if len(self._waiting) >= MAX_WAITING:
+                self.failed += 1
+                counters.add("dropped.hook")
+                return
+            self._waiting.append((taken, line))
+            self._start_worker()
+            self._changed.notify_all()
+
+    def _start_worker(self) -> None:
+        """Start a worker if none is at work and something waits; the lock is held."""
+        if self._worker is None and self._waiting:
+            call = self._worker = _Call()
+            Thread(target=self._work, args=(call,), name=f"ctxlog {self.name}", daemon=True).start()
+
+    def _give_up_hanging(self) -> None:
+        """Leave a call that takes too long to its thread, and say so; the lock is held."""
+        call = self._worker
+        if call is None or call.began is None or monotonic() - call.began < self.timeout:
+            return
+        call.given_up = True
+        self._worker = None
+        self.hanging += 1
+        counters.add("hook.hanging")
+        said = f"ctxlog: {self.name} has not returned within {self.timeout} s"
+        if self.hanging >= MAX_HANGING:
+            self.disabled = True
+            self.failed += len(self._waiting)
+            counters.add("dropped.hook", len(self._waiting))
+            self._waiting.clear()
+            said += f"; that was {self.hanging} times: it is disabled"
+        last_resort.write(said + "\n")
+        self._start_worker()
+
+    def _work(self, call: _Call) -> None:
+        INSIDE.set((*INSIDE.get(), self))
+        while True:
+            with self._changed:
+                if not self._waiting:
+                    self._changed.wait(IDLE)
+                if not self._waiting:
+                    self._worker = None
+                    return
+                taken, event = self._waiting.popleft()
+                call.began = monotonic()
+            try:
+                taken.run(self.target, event)
+            except BaseException as error:  # noqa: BLE001 - a hook harms nobody
+                counters.add("errors.hook")
+                failed = True
+                last_resort.write(
+                    f"ctxlog: {self.name} failed: {type(error).__name__}: {safe_str(error, 300)}\n"
+                )
+            else:
+                failed = False
+            with self._changed:
+                if call.given_up:
+                    return  # it came back after all, but another worker has its place
+                call.began = None
+                if failed:
+                    self.failed += 1
+                else:
+                    self.count()
+                self._changed.notify_all()
+
+    def flush(self, timeout: float | None = None) -> bool:
+        """Wait until every event handed over was dealt with; ``True`` if that came to pass."""
+        until = None if timeout is None else monotonic() + timeout
+        with self._changed:
+            while self._waiting or (self._worker is not None and self._worker.began is not None):
+                self._give_up_hanging()
+                call = self._worker
+                if call is None and not self._waiting:
+                    break
+                now = monotonic()
+                if until is not None and now >= until:
+                    return False
+                pause = (
+                    self.timeout
+                    if call is None or call.began is None
+                    else (call.began + self.timeout - now)
+                )
+                if until is not None:
+                    pause = min(pause, until - now)
+                self._changed.wait(max(pause, 0.001))
+        return True
+
+    def renew_lock(self) -> None:
+        """In a forked child: no worker lives there, and what waited belongs to the parent."""
+        super().renew_lock()
+        self._new_queue()

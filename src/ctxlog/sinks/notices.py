@@ -1,0 +1,65 @@
+"""Notices: the one line in which a queue says what it dropped, in its own sink's format."""
+
+from __future__ import annotations
+
+from time import time_ns
+from typing import TYPE_CHECKING, Any
+
+from ctxlog.clock import text_of
+from ctxlog.levels import WARNING
+from ctxlog.levels import name_of as level_name
+from ctxlog.limits import DEFAULT_LIMITS
+from ctxlog.names import EVENT, LEVEL, LOGGER, TIMESTAMP
+from ctxlog.renderers.json import JsonRenderer
+from ctxlog.values import plain
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ctxlog.sinks.sink import Sink
+
+DROPPED = "ctxlog.dropped"
+RESTARTED = "ctxlog.writer_restarted"
+_json = JsonRenderer()
+
+
+def line_for(
+    sink: Sink,
+    dropped: Mapping[str, int],
+    death: str | None = None,
+    resource: Mapping[str, object] | None = None,
+) -> Any:
+    r"""Return a finished line, or an event where the sink takes events.
+
+    Args:
+        sink: whose renderer is used.
+        dropped: numbers by counter: ``dropped.full``, ``unknown``.
+        death: what its writer died of.
+        resource: fields of the process.
+
+    Example:
+        >>> from ctxlog.sinks.stream import StreamSink
+        >>> line_for(StreamSink(), {"dropped.full": 3})[-68:]
+        b'"event":"lines dropped","ctxlog.dropped":3,"ctxlog.dropped.full":3}\n'
+    """
+    event: dict[str, Any] = {
+        TIMESTAMP: text_of(time_ns()),
+        LEVEL: level_name(WARNING),
+        LOGGER: "ctxlog",
+        EVENT: "lines dropped" if dropped else "log writer restarted",
+    }
+    fields = plain(resource or {}, DEFAULT_LIMITS)
+    if isinstance(fields, dict):
+        event.update((name, value) for name, value in fields.items() if name not in event)
+    if dropped:
+        event[DROPPED] = sum(dropped.values())
+        for name, number in dropped.items():
+            event[f"{DROPPED}.{name.removeprefix('dropped.')}"] = number
+    if death is not None:
+        event[RESTARTED] = death
+    if sink.wants_event:
+        return event
+    renderer: Any = sink.renderer or _json
+    render = getattr(renderer, "render", None)
+    line = render(event) if render is not None else renderer(None, "warning", event)
+    return line + b"\n" if isinstance(line, bytes) else f"{line}\n"

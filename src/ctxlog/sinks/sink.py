@@ -1,0 +1,200 @@
+"""Sink: what every place a line can go has in common."""
+
+from __future__ import annotations
+
+from collections import deque
+from itertools import count
+from threading import RLock
+from typing import TYPE_CHECKING, Any
+
+from ctxlog.counting import counted, counters
+from ctxlog.sinks import forking, last_resort
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from ctxlog.types import Renderer
+
+#: Lines a sink keeps for itself while it is being re-entered on one thread.
+PENDING_MAX = 1_000
+
+
+class Sink:
+    """Where lines go.
+
+    ``write`` is called with a finished line, newline included, or with the event itself when
+    ``wants_event`` is true. It may raise: the pipeline guards it. One line at a time: a lock is
+    held around :meth:`_write`. A line logged *by* the sink, or by a signal handler or ``__del__``
+    that interrupts it on the same thread, waits until the running write is done.
+
+    Args:
+        level: the lowest level written here.
+        renderer: makes the lines; ``None`` is the pipeline's own JSON.
+        accept: called with the event; the line is written here if it returns true.
+    """
+
+    #: Shown in counters and errors.
+    kind = "sink"
+    #: Given the event (a dict) instead of a rendered line.
+    wants_event = False
+    #: Given the level's number beside the line.
+    wants_level = False
+    #: Several lines may be given at once, joined, up to so many bytes: the target takes them whole
+    #: or not at all. 0: one by one.
+    chunk_bytes = 0
+    #: ``flush`` and ``stop`` return within their timeout by themselves.
+    keeps_time = False
+    #: Seconds to be stopped in when another configuration takes over; ``None``: as it takes.
+    stop_seconds: float | None = None
+    #: It was closed: what it opened has been given back.
+    is_closed = False
+    #: The library it writes to: events that came in by that door do not go out by it again.
+    door: str | None = None
+
+    def __init__(
+        self,
+        *,
+        level: int = 0,
+        renderer: Renderer | None = None,
+        accept: Callable[[Mapping[str, Any]], bool] | None = None,
+    ) -> None:
+        self.id = 0
+        self.level = level
+        self.renderer = renderer
+        self.accept = accept
+        self._written = count()
+        self.count = self._written.__next__
+        self.failed = 0
+        self.busy = False
+        self.torn = False
+        self.pending: deque[Any] = deque()
+        self._lock = RLock()
+        self.acquire = self._lock.acquire
+        self.release = self._lock.release
+        # as threading.Condition uses it; there is no public way to ask
+        self.is_owned: Callable[[], bool] = self._lock._is_owned  # type: ignore[attr-defined]  # noqa: SLF001
+        forking.track(self)
+
+    @property
+    def name(self) -> str:
+        """What the sink is called in errors: kind and target."""
+        return f"{self.kind} #{self.id}"
+
+    @property
+    def written(self) -> int:
+        """How many lines were written."""
+        return counted(self._written)
+
+    @property
+    def target_stream(self) -> object:
+        """The stream lines go to now, ``None`` when it is no stream: no other way to it is tried."""
+        return None
+
+    def write(self, line: Any) -> None:
+        """Write one line; waits for the lock and for the target."""
+        self.write_generally(line)
+
+    def write_at(self, line: Any, level: int) -> None:
+        """Write one line of a level."""
+        self.write(line)
+
+    def write_generally(self, line: Any) -> None:
+        """Write one line, whatever is going on."""
+        mine = False
+        try:  # around the lock too: Ctrl-C between the two would leave it held for good
+            self.acquire()  # bound methods: `with lock` takes twice as long on 3.13
+            if self.busy:
+                self._postpone(line)
+            else:
+                mine = self.busy = True
+                try:
+                    self._write(line)
+                    self.count()
+                finally:
+                    self.write_pending()
+        finally:
+            if mine:
+                self.busy = False
+            if self.is_owned():  # not if interrupted while it waited
+                self.release()
+
+    def _postpone(self, line: Any) -> None:
+        if len(self.pending) >= PENDING_MAX:
+            self.failed += 1
+            counters.add("dropped.reentrant")
+            return
+        self.pending.append(line)
+
+    def write_pending(self) -> None:
+        """Write the lines that came meanwhile; nobody else hears of their failure."""
+        while self.pending:
+            line = self.pending.popleft()
+            try:
+                self._write(line)
+                self.count()
+            except Exception as error:  # noqa: BLE001 - the line under way must not pay for it
+                self.failed += 1
+                last_resort.rescue(self.name, line, error, self.target_stream)
+
+    def _write(self, line: Any) -> None:
+        raise NotImplementedError
+
+    def _write_whole(self, write: Callable[[Any], Any], data: bytes) -> None:
+        """Write all of ``data`` with a ``write`` that may take only a part of it.
+
+        If it stops in the middle of a line, the next line begins on a line of its own.
+        """
+        if self.torn:
+            if write(b"\n") != 1:
+                raise BlockingIOError("the target is full")
+            self.torn = False
+        self.write_rest(write, data, 0)
+
+    def write_rest(self, write: Callable[[Any], Any], data: bytes, taken: int) -> None:
+        """Write what follows the first ``taken`` bytes of ``data``."""
+        try:
+            while taken < len(data):
+                more = write(data[taken:])
+                if not more:
+                    raise BlockingIOError("the target is full")  # noqa: TRY301 - the mark below
+                taken += more
+        except BaseException:
+            self.torn = taken > 0 and not self._cut_off(data[:taken])
+            raise
+
+    def _cut_off(self, part: bytes) -> bool:
+        """Take the first part of a line out again; whether that could be done."""
+        return False
+
+    def count_failure(self) -> None:
+        """Count one line that was not written here."""
+        with self._lock:
+            self.failed += 1
+
+    def flush(self, timeout: float | None = None) -> bool:
+        """Push out what is buffered; ``True`` when all of it is out."""
+        return True
+
+    def close(self) -> None:
+        """Give back what the sink itself opened. A line written later still arrives."""
+
+    def stop(self, timeout: float | None = None) -> bool:
+        """Finish what is under way, for good; whether that was done in ``timeout`` seconds."""
+        return self.flush(timeout)
+
+    def counts(self) -> dict[str, int]:
+        """Return the sink's own counters by name."""
+        return {"written": self.written, "failed": self.failed}
+
+    def hold(self, timeout: float) -> Callable[[], object] | None:
+        """Take the lock for a fork; return what releases it, ``None`` if that takes longer."""
+        return self.release if self.acquire(timeout=timeout) else None
+
+    def renew_lock(self) -> None:
+        """Make the lock anew in a forked child, where its owner may not exist.
+
+        The same object, as :mod:`logging` does it: its methods are held in closures.
+        """
+        self._lock._at_fork_reinit()  # type: ignore[attr-defined]  # noqa: SLF001
+        self.busy = False
+        self.pending.clear()

@@ -1,0 +1,76 @@
+"""Stopping: flush and close many sinks within one deadline, whatever each of them waits for."""
+
+from __future__ import annotations
+
+from threading import Thread
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from ctxlog.counting import counters
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from ctxlog.sinks.sink import Sink
+
+#: What sinks that are closed by now had counted.
+closed: dict[str, int] = {}
+
+
+def flush_all(sinks: Iterable[Sink], timeout: float | None = None) -> bool:
+    """Flush every sink; ``True`` when all of it is out. Returns within ``timeout`` seconds."""
+    end = None if timeout is None else monotonic() + timeout
+    done = [_in_time(sink, sink.flush, "errors.flush", end) for sink in sinks]
+    return all(done)
+
+
+def close_all(sinks: Iterable[Sink], timeout: float | None = None) -> bool:
+    """Stop and close every sink; ``True`` when all of it is out. Returns within ``timeout``.
+
+    A sink that does not come back in time is left as it is: its lines are counted.
+    """
+    end = None if timeout is None else monotonic() + timeout
+    done = True
+    for sink in sinks:
+        stopped = _in_time(sink, sink.stop, "errors.close", end)
+        try:
+            if stopped or sink.keeps_time:  # else it is being written to, and would not close
+                sink.close()
+        except Exception:  # noqa: BLE001 - a stream that is gone cannot be closed
+            counters.add("errors.close")
+            stopped = False
+        for name, number in sink.counts().items():
+            closed[name] = closed.get(name, 0) + number
+        done = done and stopped
+    return done
+
+
+def replace_all(sinks: Iterable[Sink]) -> None:
+    """Stop and close the sinks of a configuration that another one replaced."""
+    for sink in sinks:
+        close_all([sink], sink.stop_seconds)
+
+
+def _in_time(
+    sink: Sink, act: Callable[[float | None], bool], counter: str, end: float | None
+) -> bool:
+    """Call ``act`` with the time that is left, aside if it may not keep to it by itself."""
+    left = None if end is None else max(0.0, end - monotonic())
+    said: list[bool] = []
+
+    def run() -> None:
+        try:
+            said.append(act(left))
+        except Exception:  # noqa: BLE001 - a closed stream must not stop the others
+            counters.add(counter)
+
+    if left is None or sink.keeps_time:
+        run()
+    else:
+        aside = Thread(target=run, name=f"ctxlog {counter}", daemon=True)
+        try:
+            aside.start()
+        except RuntimeError:  # the interpreter is ending: what waits on the stream was logged so
+            return False
+        aside.join(left)
+    return said == [True]

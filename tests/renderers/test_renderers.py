@@ -1,0 +1,96 @@
+"""Renderers: nothing that is logged acts on a terminal or begins a line of its own."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from hypothesis import given
+
+from ctxlog.renderers.console import ConsoleRenderer
+from ctxlog.renderers.escaping import escape_text
+from ctxlog.renderers.json import JsonRenderer
+from ctxlog.renderers.logfmt import LogfmtRenderer
+from tests.kit import ACTIVE, parse_line
+from tests.strategies import CONTROLS, BoomError, events, plain_events, relaxed
+
+ANY = 2**30  # a renderer alone does not limit the line
+COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+
+
+@relaxed
+@given(plain_events())
+def test_json_is_valid(event):
+    """Any plain event is one valid line."""
+    parse_line(JsonRenderer().render(event) + b"\n", ANY)
+
+
+@relaxed
+@given(events())
+def test_any_event_as_a_processor(event):
+    """In structlog's chain too, any event is one line by every renderer."""
+    event = {key: value for key, value in event.items() if key not in {"exc_info", "exception"}}
+    parse_line(JsonRenderer()(None, "info", event) + b"\n", ANY)
+    for renderer in (LogfmtRenderer(), ConsoleRenderer()):
+        text = renderer(None, "info", event)
+        assert set() == ACTIVE & set(text) - {"\n"}
+        for line in text.split("\n")[1:]:
+            assert line.startswith("    ")
+
+
+@relaxed
+@given(plain_events())
+def test_text_is_escaped(event):
+    """Logfmt is one line; the console continues on indented lines; only colours are raw."""
+    assert set() == ACTIVE & set(LogfmtRenderer().render(event))
+    for colors in (False, True):
+        text = ConsoleRenderer(colors=colors).render(event)
+        bare = COLOUR.sub("", text) if colors else text
+        assert set() == ACTIVE & set(bare) - {"\n"}
+        for line in bare.split("\n")[1:]:
+            assert line.startswith("    ")
+
+
+def test_escapes_are_readable():
+    """The usual ones by letter, the others by number."""
+    assert r"\r\n\t\x1b\x7f\x85\u2028" == escape_text("\r\n\t\x1b\x7f\x85\u2028")
+    assert set() == ACTIVE & set(escape_text(CONTROLS))
+
+
+def test_logfmt_loses_no_field():
+    """Names that become the same are told apart, and none is empty."""
+    line = LogfmtRenderer().render({"a b": 1, "a_b": 2, "a=b": 3, "": 4, "ok": True, "no": None})
+    assert "a_b=1 a_b~2=2 a_b~3=3 _=4 ok=true no=" == line
+
+
+@pytest.mark.parametrize("name", ["exception", "stack", "stack_info", "exc_info"])
+def test_the_console_gives_no_name_a_line_of_its_own(name):
+    """What structlog's renderer would print on a line that looks like an event does not."""
+    line = ConsoleRenderer().render({"event": "e", name: "2026 [info] forged"})
+    assert "\n" not in line
+    assert f"fields.{name}=" in line
+
+
+def test_the_console_shows_tracebacks():
+    """On indented lines, from our fields, structlog's, and an ``exc_info``."""
+    try:
+        raise BoomError("a\x1b")
+    except BoomError as error:
+        text = ConsoleRenderer()(None, "error", {"event": "e", "exc_info": error})
+    assert "\n    Traceback (most recent call last):\n" in text
+    assert "\x1b" not in text
+    text = ConsoleRenderer().render({"event": "e", "exception": "Traceback:\n  x", "stack": "a\nb"})
+    assert ["    Traceback:", "      x", "    a", "    b"] == text.split("\n")[1:]
+
+
+def test_the_console_lays_out_odd_levels():
+    """Levels it does not know, and a missing head, are shown too."""
+    for level in ("notice", "level 33"):
+        line = ConsoleRenderer(colors=True).render(
+            {"level": level, "event": "e", "n": {"a": ["\n"]}}
+        )
+        assert level in line
+    assert "a\\x1b=1" in ConsoleRenderer().render({"a\x1b": 1}).replace("\\\\", "\\")
+    both = ConsoleRenderer().render({"a\\n": 1, "a\n": 2})
+    assert "1" in both
+    assert "2" in both

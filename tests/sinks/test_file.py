@@ -1,0 +1,138 @@
+"""Files: private, shared, moved, full."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+
+import ctxlog
+from benchmarks.faults.child import finish, start
+from ctxlog.sinks import file as module
+from ctxlog.sinks.file import FileSink
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+LINE = b'{"n":1}\n'
+
+
+@pytest.fixture
+def sink(tmp_path: Path) -> Iterator[FileSink]:
+    """A file sink that is closed after the test."""
+    made = FileSink(tmp_path / "lines")
+    yield made
+    made.close()
+
+
+def look(sink: FileSink) -> None:
+    """Let the time of the next look have come."""
+    sink._look_at = 0.0
+
+
+@pytest.mark.parametrize("replaced", [True, False])
+def test_a_file_that_was_moved_is_opened_anew(sink: FileSink, tmp_path: Path, replaced: bool):
+    """The next line after a look goes into a new file at the path."""
+    sink.write(LINE)
+    (tmp_path / "lines").rename(tmp_path / "old")
+    if replaced:
+        (tmp_path / "lines").touch()
+    look(sink)
+    sink.write(LINE)
+    look(sink)
+    sink.write(LINE)
+    assert LINE == (tmp_path / "old").read_bytes()
+    assert LINE * 2 == (tmp_path / "lines").read_bytes()
+
+
+def test_a_path_that_cannot_be_opened_anew(sink: FileSink, tmp_path: Path):
+    """Lines go on into the old file, and a counter says so."""
+    before = ctxlog.counters().get("errors.reopen", 0)
+    (tmp_path / "lines").rename(tmp_path / "old")
+    (tmp_path / "lines").mkdir()
+    sink.reopen()
+    sink.write(LINE)
+    assert LINE == (tmp_path / "old").read_bytes()
+    assert 1 == ctxlog.counters()["errors.reopen"] - before
+
+
+def test_a_file_that_ends_in_half_a_line(tmp_path: Path):
+    """What was cut off by a kill stays a line of its own."""
+    path = tmp_path / "lines"
+    path.write_bytes(LINE + b'{"n":')
+    made = FileSink(path)
+    made.write(LINE)
+    made.close()
+    assert LINE + b'{"n":\n' + LINE == path.read_bytes()
+
+
+def test_a_write_under_way_is_no_half_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Half a line that another process is still writing gets no line break in its middle."""
+    path = tmp_path / "lines"
+    path.write_bytes(LINE[:3])
+
+    def others_write(fd: int, mode: int) -> None:
+        with path.open("ab") as file:
+            file.write(LINE[3:])
+        raise PermissionError
+
+    monkeypatch.setattr(os, "fchmod", others_write)
+    monkeypatch.setattr(module, "_AWAIT", 0.0)
+    made = FileSink(path)
+    made.write(LINE)
+    made.close()
+    assert LINE * 2 == path.read_bytes()
+
+
+def test_a_closed_file_is_not_reopened(sink: FileSink):
+    """``reopen`` of a closed sink does nothing; a late line still arrives."""
+    sink.close()
+    sink.reopen()
+    sink.write(LINE)
+    assert sink.is_closed
+
+
+FULL = """
+import io, resource, sys
+import ctxlog
+path, queued = sys.argv[1], sys.argv[2] == "queued"
+resource.setrlimit(resource.RLIMIT_FSIZE, (1_000, -1))
+queue = {"retries": 0, "batch_seconds": 60} if queued else None
+sys.__stderr__ = elsewhere = io.StringIO()  # a file would have the same limit
+ctxlog.configure(level="info", sinks=[{"target": path, "queue": queue}])
+log = ctxlog.get_logger("full")
+for n in range(30):
+    log.info("line", who="p", n=n)
+ctxlog.flush()
+resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, -1))
+log.info("line", who="p", n=30)
+ctxlog.shutdown()
+read = ctxlog.counters()
+print(read["closed.written"], read["closed.failed"], len(elsewhere.getvalue().splitlines()))
+"""
+
+
+@pytest.mark.parametrize("how", ["direct", "queued"])
+def test_a_full_disk(tmp_path: Path, how: str):
+    """Lines that do not fit go elsewhere, whole and counted; the file has whole lines only."""
+    path = tmp_path / "lines"
+    written, failed, elsewhere = map(
+        int, finish(start(FULL, path, how, measured=False), 60).split()
+    )
+    lines = path.read_bytes().splitlines(keepends=True)
+    ours = [line for line in lines if b'"logger":"full"' in line]
+    assert all(line.endswith(b"}\n") for line in lines)
+    assert (31, len(ours), failed) == (written + failed, written, elsewhere)
+    assert b'"n":30' in ours[-1]
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no /dev/full")  # noqa: PTH110
+def test_a_device_that_is_always_full():
+    """Every line fails with the system's own error, and none is counted as written."""
+    made = FileSink("/dev/full")
+    with pytest.raises(OSError, match="No space left"):
+        made.write(LINE)
+    made.close()
+    assert 0 == made.written
