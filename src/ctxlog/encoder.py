@@ -1,0 +1,283 @@
+"""Encoder: what the fast path encodes once and joins often, and what it must look at per line."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ctxlog import names
+from ctxlog.assembly import interpolate
+from ctxlog.levels import name_of as level_name
+from ctxlog.pipeline import NESTING
+from ctxlog.renderers.json import encode
+from ctxlog.values import SCALARS, Lazy
+
+if TYPE_CHECKING:
+    from typing import TypeAlias
+
+    from ctxlog.context.fields import Fields
+    from ctxlog.ids import TraceIds
+    from ctxlog.pipeline import Pipeline
+
+    #: The names known to collide with nothing, and the names below them.
+    Shape: TypeAlias = tuple[set[str], frozenset[str]]
+
+#: Call field names that were checked once and need no second look, per set of names below them.
+MAX_KNOWN_NAMES = 1_024
+MAX_SHAPES = 256
+#: Nested values up to here are looked through instead of walked: at most 16 ** 3 items.
+ORDINARY_DEPTH = 3
+ORDINARY_ITEMS = 16
+#: What the walk must have room for, to find the same in such a value: items, and 64 characters each.
+ORDINARY_WORK = 8_000
+#: Loggers whose heads are kept; dynamic names must not grow memory.
+MAX_HEADS = 1_024
+MAX_LEVELS = 16
+
+#: Types of values that are computed when a line is written: they cannot be encoded before.
+_LATE = frozenset({Lazy})
+_EASY = SCALARS - {float, int}
+_SEQUENCES = frozenset({list, tuple})
+#: What orjson may have as it is, and what it may have if :func:`ordinary` says so.
+SIMPLE = SCALARS - {float}
+WALKED = frozenset({dict, list, tuple, float})
+
+
+class Encoder:
+    """What is encoded once and joined often, for one configuration."""
+
+    def __init__(self, pipeline: Pipeline) -> None:
+        self.limits = limits = pipeline.limits
+        self.resource = pipeline.resource
+        self.schema = pipeline.schema
+        self.cleaner = pipeline.cleaner
+        self.shapes: dict[frozenset[str], Shape] = {}
+        self.heads: dict[int, dict[str, bytes]] = {}
+        self.safe = self.cleaner.safe
+        self.fits = self.cleaner.fits
+        # Beyond these, or where paths of names count, only the walk of the full way knows.
+        roomy = limits.items * 16 + limits.line_bytes // 32 >= ORDINARY_WORK
+        self.depth = min(ORDINARY_DEPTH, limits.depth)
+        if not roomy or pipeline.redaction.paths:
+            self.depth = 0
+        self.items = min(ORDINARY_ITEMS, limits.items)
+
+    def head(self, logger: str, level: int) -> bytes:
+        """Return what stands between the stamp and the event's text."""
+        head = self.head_of(logger, level_name(level))
+        heads = self.heads.setdefault(level, {})
+        if len(heads) >= MAX_HEADS or len(self.heads) > MAX_LEVELS:
+            self.heads.clear()
+        else:
+            heads[logger] = head
+        return head
+
+    def head_of(self, logger: str, level: str) -> bytes:
+        """Encode a level's name and a logger's."""
+        values = {
+            names.LEVEL: self.cleaner.value(names.LEVEL, level),
+            names.LOGGER: self.cleaner.value(names.LOGGER, logger),
+        }
+        data = encode(self.schema.rename(values))
+        return b"," + data[1:-1] + b',"' + self.schema.called(names.EVENT).encode() + b'":'
+
+    def known_over(self, below: frozenset[str]) -> Shape:
+        """Return the call names known to collide with nothing ``below``, and ``below`` itself.
+
+        One set for all contexts with the same names, so that a look at it is the whole check.
+        """
+        shape = self.shapes.get(below)
+        if shape is None:
+            if len(self.shapes) >= MAX_SHAPES:
+                self.shapes.clear()
+            shape = self.shapes[below] = (set(), below)
+        return shape
+
+    def learn(self, fields: dict[str, Any], shape: Shape) -> list[str] | None:
+        """Check the names of call fields and return those bound below too.
+
+        ``None`` when a name needs the full way.
+        """
+        known, below = shape
+        twice = []
+        for name in fields:
+            if name in known:
+                continue
+            if (
+                _moves(name)
+                or name in self.resource
+                or name in self.schema.reserved
+                or not self.fits(name)
+            ):
+                return None
+            if name in below:
+                twice.append(name)
+                continue
+            if len(known) >= MAX_KNOWN_NAMES:
+                known.clear()
+            known.add(name)
+        return twice
+
+    def without(
+        self, twice: list[str], context: Fields, bound: Fields | None, *, has_ids: bool
+    ) -> bytes | None:
+        """Encode what stands below the call's fields, less the names the call binds again."""
+        values = {**self.resource, **context.values}
+        if bound is not None:
+            values.update(bound.values)
+        for name in twice:
+            del values[name]
+        return self._fragment(values, has_ids=has_ids)
+
+    def context(self, fields: Fields) -> tuple[Any, ...]:
+        """Encode a context with the resource below it, twice: beside ids, and without.
+
+        ``(owner, with_ids, without_ids, shape)``; both ``None`` when values are read per line.
+        """
+        values = {**self.resource, **fields.values}
+        shape = self.known_over(frozenset(fields.values))
+        with_ids = without = None
+        if _LATE.isdisjoint(map(type, values.values())):
+            with_ids = without = self._fragment(values, has_ids=True)
+            if not names.IDS.isdisjoint(values):
+                without = self._fragment(values, has_ids=False)
+        entry = (self, with_ids, without, shape)
+        fields.encoded = entry
+        return entry
+
+    def bound(self, fields: Fields, below: Shape) -> tuple[Any, ...]:
+        """Encode a logger's own fields on one shape of context.
+
+        ``(owner, fragment, shape below, shape of both)``; no fragment: it needs the full way.
+        """
+        values = fields.values
+        fragment = None
+        if (
+            below[1].isdisjoint(values)
+            and self.resource.keys().isdisjoint(values)
+            and not any(map(_moves, values))
+            and _LATE.isdisjoint(map(type, values.values()))
+        ):
+            fragment = self._fragment(values, has_ids=False)
+        entry = (self, fragment, below, self.known_over(below[1].union(values)))
+        fields.encoded = entry
+        return entry
+
+    def _fragment(self, values: dict[str, Any], *, has_ids: bool) -> bytes | None:
+        reserved = names.RESERVED_BESIDE_IDS if has_ids else names.RESERVED
+        if not reserved.isdisjoint(values):
+            values = dict(values)
+            names.move(values, reserved)
+        data = encode(self.schema.rename(self.cleaner.clean(values)))
+        if len(data) > self.limits.line_bytes // 2:
+            return None
+        return b"" if data == b"{}" else b"," + data[1:-1]
+
+    def ids(self, ids: TraceIds) -> bytes:
+        """Encode the ids; kept on them, for they are the same for a whole piece of work."""
+        values: dict[str, Any] = {
+            names.TRACE_ID: ids.trace_id,
+            names.SPAN_ID: ids.span_id,
+            names.TRACE_FLAGS: ids.trace_flags,
+        }
+        data = encode(self.schema.rename(values))
+        fragment = b"," + data[1:-1]
+        ids.encoded = (self, fragment)
+        return fragment
+
+    def values(self, fields: dict[str, Any]) -> dict[str, Any]:
+        """Return call fields with every value plain.
+
+        Raises:
+            RecursionError: a line is being made already; the full way bounds how deep that goes.
+        """
+        value_of = self.cleaner.value
+        with _one_line():
+            return {
+                name: value if type(value) in _EASY else value_of(name, value)
+                for name, value in fields.items()
+            }
+
+    def said(self, event: str, args: tuple[Any, ...]) -> str:
+        """Return ``event % args``.
+
+        Raises:
+            Exception: the arguments do not fit, or raise; or, as in :meth:`values`, they log.
+        """
+        if SCALARS.issuperset(map(type, args)):
+            return event % args
+        with _one_line():
+            try:
+                return interpolate(event, args, self.cleaner.value)
+            except (KeyboardInterrupt, SystemExit):
+                raise
+            except BaseException as error:
+                raise ValueError from error  # the full way says it on the line
+
+    @staticmethod
+    def resolved(fields: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]:
+        """Return call fields as they were, but what was computed stays: once a line is enough."""
+        if _LATE.isdisjoint(map(type, fields.values())):
+            return fields
+        return {
+            name: values[name] if type(fields[name]) in _LATE else fields[name] for name in fields
+        }
+
+
+def encoder_for(pipeline: Pipeline) -> Encoder:
+    """Return the one encoder of a configuration: ways into it share what they have encoded."""
+    encoder: Encoder | None = pipeline.encoder
+    if encoder is None:
+        encoder = pipeline.encoder = Encoder(pipeline)
+    return encoder
+
+
+class _one_line:  # noqa: N801 - reads as what it does
+    """Make one line at a time on this thread: values may log when they are looked at."""
+
+    def __enter__(self) -> None:
+        if NESTING.depth:
+            raise RecursionError
+        NESTING.depth = 1
+
+    def __exit__(self, *details: object) -> None:
+        NESTING.depth = 0
+
+
+def _moves(name: str) -> bool:
+    """Return whether a name is reserved on some line, or is one that those move to."""
+    return name in names.RESERVED_BESIDE_IDS or name.startswith(names.MOVED)
+
+
+def ordinary(  # noqa: PLR0911 - one test after the other
+    value: Any, encoder: Encoder, depth: int
+) -> bool:
+    """Return whether a value is small and made of exact dicts, lists and scalars without secrets.
+
+    Then orjson may have it as it is; a walk through :func:`plain` takes three times as long.
+    """
+    kind = type(value)
+    if kind is float:
+        return bool(value - value == 0.0)
+    if not depth or len(value) > encoder.items:
+        return False
+    if kind is dict:
+        safe = encoder.safe
+        for name, item in value.items():
+            if type(name) is not str or (name not in safe and not encoder.fits(name)):
+                return False
+            if type(item) not in SIMPLE and not _deeper(item, encoder, depth):
+                return False
+        return True
+    for item in value:
+        if type(item) not in SIMPLE and (not _deeper(item, encoder, depth) or _is_pair(item)):
+            return False
+    return True
+
+
+def _deeper(value: Any, encoder: Encoder, depth: int) -> bool:
+    return type(value) in WALKED and ordinary(value, encoder, depth - 1)
+
+
+def _is_pair(value: Any) -> bool:
+    """Return whether an item may be a name and its value, as headers come."""
+    return type(value) in _SEQUENCES and len(value) == 2 and type(value[0]) is str  # noqa: PLR2004

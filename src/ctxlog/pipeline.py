@@ -1,0 +1,457 @@
+"""Pipeline: the chain an event goes through, built once per configuration, guarded at every step.
+
+Two ways lead through it, with the same result. The *fast* one (:mod:`ctxlog.fastpath`), for events
+that need no chain, joins what was encoded before. Everything else takes the *full* one, here: a
+dict through the chain. It moves the counter ``slow_path``.
+
+Each step may fail: that costs the step. The line still goes out, names what failed under
+``ctxlog.errors``, and a counter moves.
+"""
+
+from __future__ import annotations
+
+import sys
+from copy import copy
+from itertools import count
+from threading import local
+from typing import TYPE_CHECKING, Any
+
+from ctxlog import names
+from ctxlog.assembly import add_raised, layers, message, stack_of, text_of
+from ctxlog.clock import AHEAD, Clock
+from ctxlog.clock import text_of as stamp_of
+from ctxlog.context.fields import CURRENT, Fields, thaw
+from ctxlog.context.foreign import foreign_values
+from ctxlog.context.providers import foreign_providers, providers
+from ctxlog.context.spans import current_ids
+from ctxlog.counting import counted, counters
+from ctxlog.levels import NAMES as LEVEL_NAMES
+from ctxlog.levels import name_of as level_name
+from ctxlog.limits import DEFAULT_LIMITS, Limits
+from ctxlog.names import (
+    CALL,
+    ERRORS,
+    EVENT,
+    LEVEL,
+    LOGGER,
+    SPAN_ID,
+    TIMESTAMP,
+    TRACE_FLAGS,
+    TRACE_ID,
+)
+from ctxlog.output import Output, called
+from ctxlog.processors import CallSite, Clean
+from ctxlog.redact import Redaction
+from ctxlog.schemas import OTEL, Schema
+from ctxlog.sinks.last_resort import said
+from ctxlog.tracebacks import describe, resolve
+from ctxlog.values import freeze_fields
+from ctxlog.walk import is_mapping
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ctxlog.ids import TraceIds
+    from ctxlog.sinks.sink import Sink
+    from ctxlog.stamps import Stamp
+    from ctxlog.types import Processor
+
+#: Lines written while making a line (a ``__repr__`` or a processor that logs) nest this deep.
+MAX_NESTING = 3
+_CONTAINERS = frozenset({dict, tuple})
+_MAX_NAMED = 1_024
+_NOTHING: Mapping[str, object] = {}
+_CLOCK = Clock()  # one for all configurations: stamps must not go back at a new one
+_FULL = count()
+_count_full = _FULL.__next__
+
+
+class _Nesting(local):
+    depth = 0
+
+
+#: How many lines this thread is making, one inside the other.
+NESTING = _Nesting()
+
+
+def full_lines() -> int:
+    """Return how many lines of this process took the full way."""
+    return counted(_FULL)
+
+
+class LoggerName:
+    """What processors are given as the logger: its name, as structlog's own ask for it."""
+
+    __slots__ = ("name",)
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __repr__(self) -> str:
+        return f"<logger {self.name}>"
+
+
+class Pipeline:
+    """One frozen configuration of the chain; :meth:`process` takes any event through it."""
+
+    def __init__(  # noqa: PLR0913 - the parts of a chain, each by name
+        self,
+        *,
+        sinks: tuple[Sink, ...] = (),
+        processors: tuple[Processor, ...] = (),
+        redaction: Redaction | None = None,
+        limits: Limits = DEFAULT_LIMITS,
+        schema: Schema = OTEL,
+        resource: Mapping[str, object] | None = None,
+        callsite: bool = False,
+        strict: bool = False,
+        clock: Clock = _CLOCK,
+        reads_foreign: bool = True,
+    ) -> None:
+        self.processors = processors
+        self.redaction = Redaction() if redaction is None else redaction
+        self.limits = limits
+        self.resource = freeze_fields(resource, {})
+        self._nested_resource = _nested(self.resource)
+        self.callsite = CallSite() if callsite else None
+        self.strict = strict
+        self.clock = clock
+        self.schema = schema
+        self.reads_foreign = reads_foreign
+        self.encoder: Any = None  # what ways into it have encoded; see ctxlog.encoder
+        self.cleaner = Clean(self.redaction, limits)
+        self.clean = self.cleaner.clean
+        self._named: dict[str, LoggerName] = {}
+        self._set_parts(sinks)
+
+    def with_sinks(self, sinks: tuple[Sink, ...]) -> Pipeline:
+        """Return the same chain in front of other sinks, and with the providers there are now."""
+        other = copy(self)
+        other._set_parts(sinks)  # noqa: SLF001 - its own class
+        return other
+
+    def _set_parts(self, sinks: tuple[Sink, ...]) -> None:
+        """Look up once what every line needs."""
+        self.sinks = sinks
+        self._simple = not (
+            providers()
+            or foreign_providers()
+            or not names.RESERVED_BESIDE_IDS.isdisjoint(self.resource)
+        )
+        self.output = Output(sinks, self.cleaner, strict=self.strict, schema=self.schema)
+        self.deliver = self.output.deliver
+
+    # -- the full way -------------------------------------------------------------------------
+
+    def process(  # noqa: PLR0913 - all that a front door knows of an event
+        self,
+        logger: str,
+        level: int,
+        event: object,
+        args: tuple[Any, ...],
+        fields: dict[str, Any],
+        bound: Fields | None = None,
+        context: Fields | None = None,
+        ids: TraceIds | None = None,
+        *,
+        method: str | None = None,
+        stamp_ns: int | None = None,
+        notes: tuple[str, ...] = (),
+        level_text: str | None = None,
+        door: str | None = None,
+        stamp: Stamp | None = None,
+    ) -> None:
+        """Take one event through the chain to every sink. Never raises unless ``strict``.
+
+        Args:
+            logger: the logger's name.
+            level: its number.
+            event: the message, before ``%``.
+            args: what ``%`` takes.
+            fields: the call's own; they are taken over and may be changed.
+            bound: the logger's own fields.
+            context: what was bound where the line was written; ``None``: what is bound here.
+            ids: the ids there; only read beside ``context``.
+            method: the name of the method called, for processors; default is the level's name.
+            stamp_ns: when it was written, in ns since the epoch; default is now.
+            notes: what failed on the way here.
+            level_text: what another library calls the level; default is what we call its number.
+            door: the library it was written with: sinks of the same ``door`` do not get it back.
+            stamp: all that was current where the line was written, when that was elsewhere:
+                instead of ``context`` and ``ids``, and providers are not asked here.
+        """
+        depth = NESTING.depth
+        try:
+            NESTING.depth = depth + 1
+            _count_full()
+            if depth >= MAX_NESTING:
+                self._too_deep(
+                    depth, logger, level, event, {**_given(args), **fields}, context, ids
+                )
+                return
+            if stamp is not None:
+                context, ids = stamp.context, stamp.ids
+            elif context is None:
+                context = CURRENT.get().fields
+                ids = current_ids() or context.ids
+            said_so = [*notes]
+            line = self.assemble(
+                logger, level, event, args, fields, bound, context, ids, stamp_ns, said_so, stamp
+            )
+            if level_text is not None:
+                line[LEVEL] = level_text
+            name = method or LEVEL_NAMES.get(level) or level_name(level)
+            done = self._through_processors(line, name, logger, said_so)
+            if done is not None:
+                if "exc_info" in done:
+                    self._render_exception(done, said_so)
+                if said_so:
+                    done[ERRORS] = said_so
+                self.deliver(self.clean(done), level, name, door)
+        except Exception as error:
+            if self.strict:
+                raise
+            self._rescue(logger, level, event, {**_given(args), **fields}, context, ids, error)
+        finally:
+            NESTING.depth = depth
+
+    def _through_processors(
+        self, event: dict[str, Any], method: str, logger: str, notes: list[str]
+    ) -> dict[str, Any] | None:
+        """Return what the user's processors made of an event; ``None``: one dropped it."""
+        named = self._named.get(logger)
+        if named is None:
+            if len(self._named) >= _MAX_NAMED:
+                self._named.clear()
+            named = self._named[logger] = LoggerName(logger)
+        for processor in self.processors:
+            try:
+                result: Any = processor(named, method, event)
+                if type(result) is dict:
+                    event = result
+                elif is_mapping(type(result)):
+                    event = dict(result)
+                else:
+                    raise TypeError(_wrong_result(result))  # noqa: TRY301 - said as any other failure
+            except BaseException as error:
+                if _is_drop(error):  # it is no Exception
+                    counters.add("dropped.processor")
+                    return None
+                if not isinstance(error, Exception):
+                    raise
+                self._failed("processor", processor, error, notes)
+        return event
+
+    def assemble(  # noqa: PLR0913 - see process
+        self,
+        logger: str,
+        level: int,
+        event: object,
+        args: tuple[Any, ...],
+        fields: dict[str, Any],
+        bound: Fields | None,
+        context: Fields,
+        ids: TraceIds | None,
+        stamp_ns: int | None,
+        notes: list[str],
+        stamp: Stamp | None = None,
+    ) -> dict[str, Any]:
+        """Return the event dict: the head, ids, then fields by precedence."""
+        text = (
+            event
+            if type(event) is str and not args
+            else message(event, args, fields, self.cleaner.value)
+        )
+        line = self._head(logger, level, text, ids, stamp_ns)
+        reserved = names.RESERVED if ids is None else names.RESERVED_BESIDE_IDS
+        free = reserved.isdisjoint
+        call: dict[str, Any] = {}
+        if not CALL.isdisjoint(fields):
+            call = {name: fields.pop(name) for name in CALL.intersection(fields)}
+        foreign, provided = None, None
+        if stamp is not None:
+            provided = stamp.provided or _NOTHING
+        elif self.reads_foreign:
+            foreign = foreign_values()
+        if (
+            self._simple
+            and not foreign
+            and not provided
+            and free(fields)
+            and free(context.values)
+            and (bound is None or free(bound.values))
+        ):  # by far the most lines
+            line.update(self.resource)
+            line.update(context.values)
+            shared = self._nested_resource or _nested(context.values)
+            if bound is not None:
+                line.update(bound.values)
+                shared = shared or _nested(bound.values)
+            if shared:
+                self._own(line)
+            line.update(fields)
+        else:
+            line.update(self._layered(fields, bound, context, reserved, notes, foreign, provided))
+        if call or self.callsite is not None:
+            self._add_call(line, call)
+        return line
+
+    def _head(
+        self, logger: str, level: int, event: str, ids: TraceIds | None, stamp_ns: int | None
+    ) -> dict[str, Any]:
+        ahead = 0
+        if stamp_ns is None:
+            tick, micro = self.clock.now()
+            stamp, ahead = f"{tick.text}{micro:06d}Z", tick.ahead_ns
+        else:
+            stamp = stamp_of(stamp_ns)
+        line: dict[str, Any] = {
+            TIMESTAMP: stamp,
+            LEVEL: LEVEL_NAMES.get(level) or level_name(level),
+            LOGGER: logger,
+            EVENT: event,
+        }
+        if ids is not None:
+            line[TRACE_ID] = ids.trace_id
+            line[SPAN_ID] = ids.span_id
+            line[TRACE_FLAGS] = ids.trace_flags
+        if ahead:
+            line[AHEAD] = round(ahead / 1e9, 6)
+        return line
+
+    def _layered(  # noqa: PLR0913 - a layer each
+        self,
+        fields: dict[str, Any],
+        bound: Fields | None,
+        context: Fields,
+        reserved: frozenset[str],
+        notes: list[str],
+        foreign: Mapping[str, object] | None,
+        provided: Mapping[str, object] | None,
+    ) -> dict[str, Any]:
+        """Return the fields when providers are to be read, or names move."""
+
+        def failed(step: str, part: object, error: Exception) -> None:
+            self._failed(step, part, error, notes)
+
+        merged = layers(self.resource, context, bound, failed, foreign, provided)
+        self._own(merged)
+        merged.update(fields)
+        names.move(merged, reserved)
+        return merged
+
+    def _own(self, fields: dict[str, Any]) -> None:
+        """Copy nested values: processors may change what they get; the context must not change."""
+        if self.processors:
+            for name, value in fields.items():
+                fields[name] = thaw(value)
+
+    def _add_call(self, line: dict[str, Any], call: dict[str, Any]) -> None:
+        """Give ``exc_info``, ``stack_info`` and ``stacklevel`` of the call their meaning."""
+        error = resolve(call.get("exc_info"))
+        if error is not None:
+            line["exc_info"] = error
+        stack = stack_of(call.get("stack_info"))
+        if stack is not None:
+            _put(line, {names.STACK: stack})
+        if self.callsite is not None:
+            line["stacklevel"] = call.get("stacklevel", 1)
+            self.callsite(None, "", line)
+
+    def _render_exception(self, event: dict[str, Any], notes: list[str]) -> None:
+        error = resolve(event.pop("exc_info"))
+        if error is None:
+            return
+        try:
+            described = describe(error)
+        except Exception as failure:  # noqa: BLE001 - a guarded step
+            self._failed("traceback", describe, failure, notes)
+            described = {"exception.type": type(error).__qualname__}
+        _put(event, described)
+        add_raised(event, error)
+
+    # -- when something fails -----------------------------------------------------------------
+
+    def _failed(self, step: str, part: object, error: Exception, notes: list[str]) -> None:
+        if self.strict:
+            raise error
+        counters.add(f"errors.{step}")
+        notes.append(said(f"{step} {called(part)}", error))
+
+    def _too_deep(  # noqa: PLR0913 - see process
+        self,
+        depth: int,
+        logger: str,
+        level: int,
+        event: object,
+        fields: dict[str, Any],
+        context: Fields | None,
+        ids: TraceIds | None,
+    ) -> None:
+        if depth > MAX_NESTING:  # making the bare line logs too
+            counters.add("dropped.recursion")
+            return
+        counters.add("errors.recursion")
+        error = RecursionError("a line logged while making a line, too deep")
+        self._write_bare(logger, level, event, fields, context, ids, error)
+
+    def _rescue(  # noqa: PLR0913 - see process
+        self,
+        logger: str,
+        level: int,
+        event: object,
+        fields: dict[str, Any],
+        context: Fields | None,
+        ids: TraceIds | None,
+        error: Exception,
+    ) -> None:
+        try:
+            counters.add("errors.pipeline")
+            self._write_bare(logger, level, event, fields, context, ids, error)
+        except Exception:  # noqa: BLE001 - no stack or memory is left; the counter tells
+            counters.add("lost")
+
+    def _write_bare(  # noqa: PLR0913 - see process
+        self,
+        logger: str,
+        level: int,
+        event: object,
+        fields: dict[str, Any],
+        context: Fields | None,
+        ids: TraceIds | None,
+        error: Exception,
+    ) -> None:
+        """Write what can be written without the chain: head, ids, context, the call's fields."""
+        if context is None:
+            context = CURRENT.get().fields
+            ids = context.ids
+        rest = {**context.values, **fields}
+        names.move(rest, names.RESERVED_BESIDE_IDS)
+        line = {**self._head(logger, level, text_of(event, self.cleaner.value), ids, None), **rest}
+        line[ERRORS] = [said("pipeline", error)]
+        self.deliver(self.cleaner.cleaned(line), level, "")
+
+
+def _nested(values: dict[str, Any]) -> bool:
+    return not _CONTAINERS.isdisjoint(map(type, values.values()))
+
+
+def _given(args: tuple[Any, ...]) -> dict[str, Any]:
+    return {"positional_args": args} if args else {}
+
+
+def _put(event: dict[str, Any], described: Mapping[str, object]) -> None:
+    """Add what belongs to the line itself; a field of the same name moves."""
+    for name in [name for name in described if name in event]:
+        event[names.moved(name, event)] = event[name]
+    event.update(described)
+
+
+def _wrong_result(result: object) -> str:
+    hint = "; a renderer goes to configure(renderer=...)" if isinstance(result, str | bytes) else ""
+    return f"it returned {type(result).__name__}, not the event{hint}"
+
+
+def _is_drop(error: BaseException) -> bool:
+    structlog = sys.modules.get("structlog")
+    return structlog is not None and isinstance(error, structlog.DropEvent)
