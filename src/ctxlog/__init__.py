@@ -1,0 +1,119 @@
+"""ctxlog: bind an id once; it is on every line this piece of work writes.
+
+The names here are the front door. They load when they are first used.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ctxlog.adapters.logging.factory import stamp_records
+    from ctxlog.adapters.logging.formatter import Formatter
+    from ctxlog.adapters.logging.handler import Handler
+    from ctxlog.carriers import extract, inject
+    from ctxlog.context.fields import bind_context, clear_context, get_context, unbind_context
+    from ctxlog.context.scope import scope
+    from ctxlog.context.snapshot import Snapshot, snapshot, wrap
+    from ctxlog.entries import entry
+    from ctxlog.health import log_counters, selftest
+    from ctxlog.logger import BoundLogger, get_logger
+    from ctxlog.operations import annotate, operation, time_left
+    from ctxlog.sinks.queue_options import QueueOptions
+    from ctxlog.values import Secret, lazy
+    from ctxlog.wiring import (
+        add_hook,
+        add_sink,
+        configure,
+        counters,
+        flush,
+        remove_sink,
+        set_level,
+        shutdown,
+    )
+
+_HOME = {
+    "BoundLogger": "logger",
+    "Formatter": "adapters.logging.formatter",
+    "Handler": "adapters.logging.handler",
+    "QueueOptions": "sinks.queue_options",
+    "Secret": "values",
+    "Snapshot": "context.snapshot",
+    "add_hook": "wiring",
+    "add_sink": "wiring",
+    "annotate": "operations",
+    "operation": "operations",
+    "time_left": "operations",
+    "bind_context": "context.fields",
+    "clear_context": "context.fields",
+    "configure": "wiring",
+    "counters": "wiring",
+    "entry": "entries",
+    "extract": "carriers",
+    "flush": "wiring",
+    "get_context": "context.fields",
+    "get_logger": "logger",
+    "inject": "carriers",
+    "lazy": "values",
+    "log_counters": "health",
+    "remove_sink": "wiring",
+    "scope": "context.scope",
+    "selftest": "health",
+    "set_level": "wiring",
+    "shutdown": "wiring",
+    "snapshot": "context.snapshot",
+    "stamp_records": "adapters.logging.factory",
+    "unbind_context": "context.fields",
+    "wrap": "context.snapshot",
+}
+
+__all__ = [
+    "BoundLogger",
+    "Formatter",
+    "Handler",
+    "QueueOptions",
+    "Secret",
+    "Snapshot",
+    "add_hook",
+    "add_sink",
+    "annotate",
+    "bind_context",
+    "clear_context",
+    "configure",
+    "counters",
+    "entry",
+    "extract",
+    "flush",
+    "get_context",
+    "get_logger",
+    "inject",
+    "lazy",
+    "log_counters",
+    "operation",
+    "remove_sink",
+    "scope",
+    "selftest",
+    "set_level",
+    "shutdown",
+    "snapshot",
+    "stamp_records",
+    "time_left",
+    "unbind_context",
+    "wrap",
+]
+__version__ = "0.1.0"
+
+if not TYPE_CHECKING:  # under it, type checkers would accept every typo
+
+    def __getattr__(name: str) -> object:
+        """Load a public name from where it lives, once."""
+        home = _HOME.get(name)
+        if home is None:
+            raise AttributeError(f"module 'ctxlog' has no attribute {name!r}")
+        from importlib import import_module
+
+        value = globals()[name] = getattr(import_module(f"ctxlog.{home}"), name)
+        return value
+
+    def __dir__() -> list[str]:
+        """List the public names."""
+        return sorted([*__all__, "__version__"])

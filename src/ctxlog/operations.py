@@ -1,0 +1,265 @@
+"""Operations: a unit of work with a name, and one closing line with all that was annotated in it."""
+
+from __future__ import annotations
+
+import sys
+from _thread import allocate_lock
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from ctxlog import names
+from ctxlog.context.accessors import capture
+from ctxlog.context.decorate import decorate
+from ctxlog.context.fields import CURRENT, Fields, Frame, frame_of, leave
+from ctxlog.context.raised import remember
+from ctxlog.context.snapshot import Snapshot
+from ctxlog.counting import counters
+from ctxlog.errors import UsageError
+from ctxlog.levels import ERROR, INFO, WARNING
+from ctxlog.logger import get_logger
+from ctxlog.values import freeze_fields
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from types import TracebackType
+    from typing import Any, ParamSpec, Self, TypeVar
+
+    from ctxlog.context.accessors import Carried
+
+    P = ParamSpec("P")
+    R = TypeVar("R")
+
+#: Names of a closing line's own; an annotation of such a name moves to ``fields.<name>``.
+_OURS = frozenset({"outcome", "duration_s"}) | names.CALL
+SUCCESS, FAILED, CANCELLED, ABANDONED = "success", "error", "cancelled", "abandoned"
+
+#: Names that one operation's annotations may have; more are counted and left out.
+MAX_ANNOTATIONS = 1_024
+
+
+class _Work:
+    """One run of an operation; whatever carries its context holds it, and may annotate it."""
+
+    __slots__ = ("__weakref__", "_annotated", "_lock", "deadline", "ended", "logger", "name",
+                 "started", "under")  # fmt: skip
+
+    def __init__(self, name: str, logger: str, deadline: float | None) -> None:
+        self.name = name
+        self.logger = logger
+        self.deadline = deadline
+        self.started = monotonic()
+        self.ended = False
+        self.under: Fields | None = None
+        self._annotated: dict[str, object] = {}
+        self._lock = allocate_lock()
+
+    def annotate(self, fields: dict[str, object]) -> None:
+        with self._lock:
+            if self.ended:
+                late = True
+            else:
+                late = False
+                room = MAX_ANNOTATIONS - len(self._annotated)
+                for name, value in fields.items():
+                    if name in self._annotated or room > 0:
+                        room -= name not in self._annotated
+                        self._annotated[name] = value
+                    else:
+                        counters.add("annotate.overflow")
+        if late:
+            counters.add("annotate.late")
+
+    def end(self, outcome: str, error: BaseException | None, level: int) -> None:
+        """Write the closing line, once."""
+        with self._lock:
+            if self.ended:
+                return
+            self.ended = True
+            annotated = dict(self._annotated)
+        for name in _OURS.intersection(annotated):
+            annotated[names.moved(name, annotated)] = annotated.pop(name)
+        fields: dict[str, Any] = {
+            **annotated,
+            "outcome": outcome,
+            "duration_s": round(monotonic() - self.started, 6),
+        }
+        if error is not None:
+            fields["exc_info"] = error
+        get_logger(self.logger).log(level, self.name, **fields)
+
+
+class operation:  # noqa: N801 - reads as a function, like contextlib.suppress
+    """Run a block, or each call of what it decorates, as a named unit of work.
+
+    It is a scope, and when it ends it writes one line: the name as its event, ``outcome``,
+    ``duration_s`` (seconds), and everything :func:`annotate` added below it: in functions it
+    called, child tasks, worker threads its context travelled to. Level ``info``; ``error`` with
+    the exception when one left it. Cancellation is an outcome, not an error. One that is never
+    ended is closed when nothing holds it any more: ``outcome`` is ``"abandoned"``.
+
+    Args:
+        name: the event of its closing line; a constant.
+        fields: fields bound in it; names that cannot be keywords.
+        timeout: seconds it has; :func:`time_left` tells hooks and sinks what remains. It is told,
+            not enforced.
+        more: fields by keyword.
+
+    Raises:
+        UsageError: a name that is no text, a timeout that is no number, fields that are no mapping.
+
+    Example:
+        >>> from ctxlog.testing import capture
+        >>> with capture() as lines:
+        ...     with operation("import", source="s3"):
+        ...         annotate(rows=3)
+        >>> line = lines.one(event="import")
+        >>> line["outcome"], line["rows"], line["source"]
+        ('success', 3, 's3')
+    """
+
+    __slots__ = ("_bound", "_logger", "_name", "_timeout", "_work")
+
+    def __init__(
+        self,
+        name: str,
+        fields: Mapping[str, object] | None = None,
+        /,
+        *,
+        timeout: float | None = None,
+        **more: object,
+    ) -> None:
+        if not isinstance(name, str):
+            message = f"an operation's name is text, not {type(name).__name__}"
+            raise UsageError(message)
+        if timeout is not None and (
+            isinstance(timeout, bool) or not isinstance(timeout, int | float)
+        ):
+            message = f"timeout takes seconds, not {type(timeout).__name__}"
+            raise UsageError(message)
+        self._name = name
+        self._timeout = timeout
+        self._bound = freeze_fields(fields, more)
+        self._logger: str = sys._getframe(1).f_globals.get("__name__") or "root"  # noqa: SLF001
+        self._work: _Work | None = None
+
+    def __enter__(self) -> Self:
+        frame = CURRENT.get()
+        CURRENT.set(Frame(self._begin(frame.fields), frame, self))
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if error is not None:
+            remember(error, CURRENT.get().fields)
+        self.ended(error)
+        leave(self)
+
+    def __call__(self, function: Callable[P, R]) -> Callable[P, R]:
+        """Return ``function`` with each call a run of its own."""
+        return decorate(function, self._again)
+
+    def open(self, below: Fields) -> tuple[Fields, Carried]:
+        """Begin, for a generator whose steps run in this operation."""
+        return self._begin(below), capture()
+
+    def ended(self, error: BaseException | None) -> None:
+        """Write the closing line of the run that was begun last, once."""
+        work, self._work = self._work, None
+        if work is None or work.under is None:
+            return
+        frame = frame_of(self)
+        if frame is not None:  # what was bound in the meantime belongs on the closing line too
+            work.under = Fields(frame.fields.values, frame.fields.ids)
+        outcome, level = _outcome(error)
+        # under its own fields, whatever was bound or left in between
+        Snapshot(work.under).run(work.end, outcome, error if outcome is FAILED else None, level)
+
+    def _begin(self, below: Fields) -> Fields:
+        deadline = None if self._timeout is None else monotonic() + self._timeout
+        outer = below.operation
+        if outer is not None and outer.deadline is not None:
+            deadline = outer.deadline if deadline is None else min(deadline, outer.deadline)
+        work = self._work = _Work(self._name, self._logger, deadline)
+        values = {**below.values, **self._bound}
+        work.under = Fields(values, below.ids)  # without the operation: it must not hold itself
+        return Fields(values, below.ids, _Held(work))
+
+    def _again(self) -> operation:
+        fresh = type(self)(self._name, self._bound, timeout=self._timeout)
+        fresh._logger = self._logger  # noqa: SLF001 - another of the same class
+        return fresh
+
+    def __repr__(self) -> str:
+        return f"<operation {self._name}>"
+
+
+class _Held:
+    """What contexts hold of a run: when the last of them is gone unended, the run is closed."""
+
+    __slots__ = ("_work", "deadline")
+
+    def __init__(self, work: _Work) -> None:
+        self._work = work
+        self.deadline = work.deadline
+
+    def annotate(self, fields: dict[str, object]) -> None:
+        self._work.annotate(fields)
+
+    def __del__(self) -> None:
+        work = self._work
+        if work.ended or work.under is None:
+            return
+        try:
+            counters.add("operation.abandoned")
+            Snapshot(work.under).run(work.end, ABANDONED, None, WARNING)
+        except Exception:  # noqa: BLE001 - the interpreter may be half gone
+            counters.add("errors.operation")
+
+
+def annotate(fields: Mapping[str, object] | None = None, /, **more: object) -> None:
+    """Add fields to the closing line of the operation this work belongs to; the last one wins.
+
+    Works from child tasks and worker threads, wherever the context travelled. Without an operation,
+    or after it has ended, the counter ``annotate.ownerless`` or ``annotate.late`` moves.
+
+    Raises:
+        UsageError: ``fields`` is not a mapping.
+
+    Example:
+        >>> annotate(rows=3)  # no operation: counted, no error
+    """
+    frozen = freeze_fields(fields, more)
+    current = CURRENT.get().fields.operation
+    if current is None:
+        counters.add("annotate.ownerless")
+    else:
+        current.annotate(frozen)
+
+
+def time_left() -> float | None:
+    """Return the seconds the current operation has left, never below 0; ``None`` without a timeout.
+
+    Example:
+        >>> with operation("import", timeout=60):
+        ...     59 < time_left() <= 60
+        True
+    """
+    current = CURRENT.get().fields.operation
+    if current is None or current.deadline is None:
+        return None
+    return max(0.0, current.deadline - monotonic())
+
+
+def _outcome(error: BaseException | None) -> tuple[str, int]:
+    if error is None or isinstance(error, GeneratorExit | StopIteration | StopAsyncIteration):
+        return SUCCESS, INFO
+    kinds = {kind.__name__ for kind in type(error).__mro__}
+    if kinds & {"CancelledError", "Cancelled"}:  # asyncio's, concurrent.futures', trio's
+        return CANCELLED, INFO
+    if isinstance(error, SystemExit) and not error.code:
+        return SUCCESS, INFO
+    return FAILED, ERROR

@@ -1,0 +1,313 @@
+"""Wiring: arguments, the environment, and what a wrong one is answered with."""
+
+from __future__ import annotations
+
+import io
+import sys
+import warnings
+from typing import Any
+
+import pytest
+import structlog
+
+import ctxlog
+from ctxlog.context.fields import policy
+from ctxlog.errors import CtxlogWarning, UsageError
+from ctxlog.limits import Limits
+from ctxlog.renderers.json import JsonRenderer
+from ctxlog.runtime import runtime
+from ctxlog.sinks.file import FileSink
+from tests.kit import Written, configured, moved, only_sink
+
+
+async def coroutine_processor(_: Any, __: str, event: Any) -> Any:
+    """Be of the wrong kind."""
+    return event
+
+
+@pytest.mark.parametrize(("options", "said"), [
+    ({"renderer": "jsn"}, "did you mean 'json'? Known: auto, json, console, logfmt"),
+    ({"renderer": 3}, "unknown renderer of type int. Known: auto, json, console, logfmt"),
+    ({"renderer": JsonRenderer}, "renderer is the class JsonRenderer, not an instance"),
+    ({"renderer": "event"}, "unknown renderer 'event'"),
+    ({"level": "loud"}, "unknown level 'loud'. Known: notset, trace, debug"),
+    ({"level": 1.5}, "a level is a name or a number, not float"),
+    ({"schema": "otle"}, "unknown schema 'otle': did you mean 'otel'? Known: otel"),
+    ({"schema": 1}, "unknown schema of type int"),
+    ({"levels": ["a"]}, "levels takes a mapping"),
+    ({"levels": {"a": "loud"}}, "unknown level 'loud'"),
+    ({"levels": {3: "info"}}, "levels are by logger name, a text, not 3"),
+    ({"levels": {"": "info"}}, "levels are by logger name"),
+    ({"proccessors": []}, "unknown option 'proccessors': did you mean 'processors'? Known: level"),
+    ({"processors": 3}, "processors takes a sequence of callables, not int"),
+    ({"processors": print}, "processors takes a sequence of callables"),
+    ({"processors": "text"}, "processors takes a sequence of callables, not str"),
+    ({"processors": [3]}, "processors[0] cannot be called: 3"),
+    ({"processors": [JsonRenderer]}, "processors[0] is the class JsonRenderer"),
+    ({"processors": [coroutine_processor]}, "processors[0] is a coroutine function"),
+    ({"redact": "password"}, "redact takes True, False or"),
+    ({"limits": {"items": 1}}, "limits takes ctxlog.limits.Limits(...), not dict"),
+    ({"resource": [1]}, "fields are given as a mapping"),
+    ({"sinks": "app.log"}, "sinks takes several targets"),
+    ({"sinks": {"target": "app.log"}}, "sinks takes several targets"),
+    ({"sinks": sys.stderr}, "sinks takes several targets"),
+    ({"sinks": 3}, "sinks takes several targets"),
+    ({"sinks": [3]}, "a sink is a stream, a path, a callable or a coroutine function, not int"),
+    ({"sinks": [{"target": print, "levle": 1}]}, "unknown sink option 'levle': did you mean 'level'?"),
+    ({"sinks": [{"level": 1}]}, "needs a 'target'; it takes target, renderer, level, filter"),
+    ({"sinks": [{"target": print, "filter": 3}]}, "filter takes a callable, not int"),
+    ({"sinks": [{"target": io.StringIO(), "renderer": "event"}]}, "'event' is for callables"),
+    ({"stream": 3}, "a sink is a stream"),
+])  # fmt: skip
+def test_misuse_is_an_error_at_once(options, said):
+    """A wrong argument raises, lists what would be right, and changes nothing."""
+    with configured(level="error", resource={"a": 1}) as written:
+        before = (runtime.pipeline, runtime.emit, runtime.levels())
+        with pytest.raises(UsageError) as caught:
+            ctxlog.configure(**options)
+        assert said in str(caught.value)
+        assert before == (runtime.pipeline, runtime.emit, runtime.levels())
+        ctxlog.get_logger("shop").error("e")
+    assert 1 == written.event["a"]
+
+
+@pytest.mark.parametrize(("arguments", "options", "said"), [
+    ((None,), {}, "not None"),
+    ((3,), {}, "a sink is a stream"),
+    ((print,), {"levl": 3}, "unknown option 'levl': did you mean 'level'? Known: renderer, level, filter"),
+    ((print,), {"level": "loud"}, "unknown level"),
+    ((print,), {"filter": 3}, "filter takes a callable"),
+    ((print,), {"renderer": "x"}, "unknown renderer"),
+])  # fmt: skip
+def test_misuse_of_add_sink(arguments, options, said):
+    """The same goes for ``add_sink``."""
+    with configured(), pytest.raises(UsageError) as caught:
+        ctxlog.add_sink(*arguments, **options)
+    assert said in str(caught.value)
+
+
+def test_before_configure():
+    """What needs a configuration says so without one."""
+    for call in (
+        lambda: ctxlog.add_sink(print),
+        lambda: ctxlog.remove_sink(1),
+        lambda: ctxlog.set_level(None, "info"),
+    ):
+        with pytest.raises(UsageError):
+            call()
+    assert ctxlog.flush()
+
+
+def test_remove_sink_lists_the_ids():
+    """An unknown id is answered with those there are."""
+    with configured():
+        added = ctxlog.add_sink(Written())
+        with pytest.raises(UsageError, match=f"Known: .*{added}"):
+            ctxlog.remove_sink(-1)
+        ctxlog.remove_sink(added)
+
+
+def test_set_level_takes_a_name():
+    """A logger's name is text."""
+    with configured(), pytest.raises(UsageError, match="name or None, not int"):
+        ctxlog.set_level(3, "info")  # type: ignore[arg-type]
+
+
+def test_add_sink_while_shutting_down(tmp_path, monkeypatch):
+    """A sink that comes too late is closed again."""
+    closed: list[int] = []
+    close = FileSink.close
+
+    def counted(sink: FileSink) -> None:
+        closed.append(1)
+        close(sink)
+
+    monkeypatch.setattr(FileSink, "close", counted)
+    with configured():
+        monkeypatch.setattr(runtime, "add_sink", lambda _: None)
+        with pytest.raises(UsageError, match="shut down"):
+            ctxlog.add_sink(tmp_path / "a.log")
+    assert [1] == closed
+
+
+def test_configure_that_fails_half_way_changes_nothing(tmp_path, monkeypatch):
+    """Sinks opened before the failure are closed, the configuration before it stays."""
+    with configured(resource={"a": 1}) as written:
+        from ctxlog import fastpath
+
+        def refuse(_: object) -> Any:
+            raise MemoryError
+
+        sinks = [tmp_path / "a.log", tmp_path / "missing" / "b.log"]
+        with pytest.raises(FileNotFoundError):
+            ctxlog.configure(sinks=sinks, resource={"a": 2}, strict=True)
+        monkeypatch.setattr(fastpath, "build", refuse)
+        with pytest.raises(MemoryError):
+            ctxlog.configure(sinks=[Written()], resource={"a": 2}, strict=True, level="error")
+        monkeypatch.undo()
+        assert not policy.strict
+        ctxlog.get_logger("shop").info("e")
+    assert 1 == written.event["a"]
+
+
+def test_configure_replaces_and_closes(tmp_path):
+    """A second call replaces the first, its resource included, and closes what that opened."""
+    with configured(sinks=[tmp_path / "a.log"], resource={"a": 1}):
+        sink = only_sink()
+        written = Written()
+        ctxlog.configure(stream=written, renderer="json")
+        ctxlog.get_logger("shop").info("e")
+        assert sink.is_closed
+    assert "a" not in written.event
+
+
+def test_shutdown_again():
+    """Shutting down twice, or without a configuration, is no error."""
+    ctxlog.configure(stream=io.StringIO(), strict=True, resource={"a": 1})
+    assert ctxlog.shutdown()
+    assert ctxlog.shutdown()
+    assert not policy.strict
+    from ctxlog.context.resource import get_resource
+
+    assert {} == get_resource()
+
+
+def test_flush_says_whether_all_is_out():
+    """A stream that cannot be flushed is counted, and the others are flushed all the same."""
+    closed = io.BytesIO()
+    other = io.StringIO()
+    with moved("errors.flush", "errors.close") as by:
+        ctxlog.configure(sinks=[closed, other])
+        closed.close()
+        assert not ctxlog.flush()
+        assert not ctxlog.shutdown()
+    assert {"errors.flush": 1, "errors.close": 1} == by
+
+
+def test_stream_and_sinks_together():
+    """A stream beside sinks is written to too; ``sinks=[]`` writes nowhere."""
+    first, second = Written(), Written()
+    with configured(stream=first, sinks=[{"target": second}]):
+        ctxlog.configure(stream=first, sinks=[second], renderer="json")
+        ctxlog.get_logger("shop").info("e")
+    assert first.event == second.event
+    with configured(sinks=[]):
+        ctxlog.get_logger("shop").info("e")
+
+
+def test_the_default_stream_is_standard_error(monkeypatch):
+    """It is looked up when a line is written."""
+    ctxlog.configure(renderer="json")
+    stream = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", stream)
+    ctxlog.get_logger("shop").info("e")
+    ctxlog.shutdown()
+    assert '"event":"e"' in stream.getvalue()
+
+
+class Terminal(io.StringIO):
+    """A stream that says it is a terminal."""
+
+    def isatty(self) -> bool:
+        """Say so."""
+        return True
+
+
+@pytest.mark.parametrize(
+    ("variable", "coloured"), [(None, True), ("NO_COLOR", False), ("TERM", False)]
+)
+def test_colours_on_a_terminal_only(variable, coloured, monkeypatch):
+    """``auto`` is coloured on a terminal, plain if the environment says so, JSON elsewhere."""
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    if variable:
+        monkeypatch.setenv(variable, "dumb")
+    terminal, plain = Terminal(), io.StringIO()
+    ctxlog.configure(sinks=[terminal, plain, {"target": io.StringIO(), "renderer": "console"}])
+    ctxlog.get_logger("shop").info("e")
+    ctxlog.shutdown()
+    assert coloured == ("\x1b[" in terminal.getvalue())
+    assert plain.getvalue().startswith("{")
+
+
+def test_sinks_are_given_by_mapping_of_any_kind():
+    """Any mapping of ``add_sink``'s arguments will do."""
+    from types import MappingProxyType
+
+    lines: list[str] = []
+    with configured(sinks=[MappingProxyType({"target": lines.append, "renderer": "logfmt"})]):
+        ctxlog.get_logger("shop").info("e")
+    assert "event=e" in lines[0]
+
+
+def test_processors_of_structlog_pass_over_our_frames():
+    """One that looks for the caller is copied, not changed; others are used as they are."""
+    theirs = structlog.processors.CallsiteParameterAdder(additional_ignores=["mine"])
+    other = structlog.processors.UnicodeDecoder()
+    with configured(processors=[theirs, other]):
+        assert runtime.pipeline is not None
+        first, second = runtime.pipeline.processors
+    assert ["logging", "mine", "ctxlog"] == first._additional_ignores  # type: ignore[attr-defined]
+    assert ["logging", "mine"] == theirs._additional_ignores
+    assert other is second
+
+
+def test_redaction_can_be_switched_off():
+    """``redact=False`` masks nothing."""
+    with configured(redact=False) as written:
+        ctxlog.get_logger("shop").info("e", password="p")
+    assert "p" == written.event["password"]
+
+
+# -- the environment ------------------------------------------------------------------------------
+
+
+def test_the_environment_is_read(monkeypatch):
+    """Variables stand above defaults and below arguments."""
+    monkeypatch.setenv("CTXLOG_LEVEL", "debug")
+    monkeypatch.setenv("CTXLOG_LEVELS", "kopf=warning, httpx = error,,")
+    monkeypatch.setenv("CTXLOG_RENDERER", "logfmt")
+    monkeypatch.setenv("CTXLOG_SCHEMA", "otel")
+    monkeypatch.setenv("CTXLOG_STRICT", "yes")
+    out = io.StringIO()
+    ctxlog.configure(stream=out, levels={"httpx": "info"})
+    try:
+        assert policy.strict
+        assert (10, {"kopf": 30, "httpx": 20}) == runtime.levels()
+        ctxlog.get_logger("shop").debug("e")
+        ctxlog.configure(stream=out, level="error", renderer="json", strict=False)
+        assert not policy.strict
+        assert 40 == runtime.levels()[0]
+    finally:
+        ctxlog.shutdown()
+    assert "event=e" in out.getvalue()
+
+
+@pytest.mark.parametrize(("variable", "value"), [
+    ("CTXLOG_LEVEL", "loud"), ("CTXLOG_LEVELS", "a=loud,b,=info"), ("CTXLOG_RENDERER", "jsn"),
+    ("CTXLOG_SCHEMA", "x"), ("CTXLOG_STRICT", "maybe"),
+])  # fmt: skip
+def test_a_bad_variable_is_one_warning(variable, value, monkeypatch):
+    """It is told once, at the caller of ``configure``, and the default is used."""
+    monkeypatch.setenv(variable, value)
+    out = io.StringIO()
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        ctxlog.configure(stream=out)
+    ctxlog.get_logger("shop").info("e")
+    ctxlog.shutdown()
+    (warning,) = caught
+    assert warning.category is CtxlogWarning
+    assert variable in str(warning.message)
+    assert __file__ == warning.filename
+    assert '"event":"e"' in out.getvalue()
+
+
+def test_no_variable_is_needed(monkeypatch):
+    """An empty variable is none, and a false one is no."""
+    for name in ("LEVEL", "LEVELS", "RENDERER", "SCHEMA"):
+        monkeypatch.setenv(f"CTXLOG_{name}", " ")
+    monkeypatch.setenv("CTXLOG_STRICT", "off")
+    ctxlog.configure(stream=io.StringIO(), limits=Limits(items=3))
+    assert (20, {}) == runtime.levels()
+    ctxlog.shutdown()
