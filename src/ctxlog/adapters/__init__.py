@@ -1,0 +1,1 @@
+"""Adapters: each a bridge to one foreign library, which it imports inside."""

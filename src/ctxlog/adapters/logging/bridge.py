@@ -1,0 +1,132 @@
+"""Bridge: what libraries log goes through the configured pipeline, from the root logger.
+
+``configure(stdlib=True)`` adds it beside the handlers that are there. It passes over records that
+a :class:`ctxlog.Handler` has written or will write.
+"""
+
+from __future__ import annotations
+
+import logging
+from threading import RLock
+from typing import TYPE_CHECKING, Any
+
+from ctxlog.adapters.logging.handler import SEEN, will_write
+from ctxlog.adapters.logging.records import DOOR, encoder_of, process
+from ctxlog.encoder import encoder_for
+from ctxlog.runtime import runtime
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from ctxlog.pipeline import Pipeline
+
+
+class Bridge(logging.Handler):
+    """A handler on the root logger, in front of the configured pipeline. The sinks lock."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._pipeline: Pipeline | None = None
+        self._fast: Callable[[logging.LogRecord], bytes | None] | None = None
+        self._targets: tuple[tuple[int, Callable[[Any], None], Any], ...] = ()
+
+    def handle(self, record: logging.LogRecord) -> Any:
+        """Take a record that the filters let through, without a lock: each sink has its own."""
+        passed: Any = self.filter(record) if self.filters else record
+        if isinstance(passed, logging.LogRecord):  # from 3.12 a filter may put another in its place
+            record = passed
+        if passed:
+            self.emit(record)
+        return passed
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Take a record through the pipeline, unless a handler of ours writes it."""
+        if SEEN in record.__dict__ or self._will_be_seen(record):
+            return
+        pipeline = runtime.pipeline
+        if pipeline is None:
+            return
+        if pipeline is not self._pipeline:
+            self._make(pipeline)
+        line = None if self._fast is None else self._fast(record)
+        if line is None:
+            try:
+                process(pipeline, record)
+            except Exception:
+                if pipeline.strict:
+                    raise
+                self.handleError(record)
+            return
+        level = record.levelno
+        for threshold, write, sink in self._targets:
+            if level >= threshold:
+                try:
+                    write(line)
+                except Exception as error:  # noqa: BLE001 - the other sinks still get the line
+                    pipeline.output.sink_failed(sink, line, error)
+
+    def _make(self, pipeline: Pipeline) -> None:
+        self._targets = tuple(
+            (sink.level, sink.write, sink) for sink in pipeline.sinks if sink.door != DOOR
+        )
+        self._fast = encoder_of(pipeline, encoder_for(pipeline))
+        self._pipeline = pipeline
+
+    def _will_be_seen(self, record: logging.LogRecord) -> bool:
+        handlers = logging.root.handlers
+        if handlers and handlers[-1] is self:
+            return False
+        try:
+            later = handlers[handlers.index(self) + 1 :]
+        except ValueError:  # taken out while this record was on its way
+            return False
+        return any(will_write(handler, record) for handler in later)
+
+
+class _Installed:
+    """What ``configure`` has changed in ``logging``, to put it back."""
+
+    def __init__(self) -> None:
+        self.lock = RLock()
+        self.bridge: Bridge | None = None
+        self.levels: dict[str | None, tuple[int, int]] = {}  # ours, and the one before
+
+    def open(self, level: int, levels: Mapping[str, int]) -> None:
+        """Add the bridge and set levels, in place of those of the last time."""
+        with self.lock:
+            self._restore()
+            if self.bridge is None:
+                self.bridge = Bridge()
+            if self.bridge not in logging.root.handlers:
+                logging.root.addHandler(self.bridge)
+            self.set_level(None, level)
+            for name, number in levels.items():
+                self.set_level(name, number)
+
+    def set_level(self, name: str | None, level: int) -> None:
+        """Set a stdlib logger's level, if the bridge is in; ``None`` is the root's."""
+        with self.lock:
+            if self.bridge is None:
+                return
+            logger = logging.getLogger(name)
+            before = self.levels[name][1] if name in self.levels else logger.level
+            self.levels[name] = (level, before)
+            logger.setLevel(level)
+
+    def close(self) -> None:
+        """Take the bridge out and put levels back that are still ours."""
+        with self.lock:
+            if self.bridge is not None:
+                logging.root.removeHandler(self.bridge)
+                self.bridge = None
+            self._restore()
+
+    def _restore(self) -> None:
+        for name, (ours, before) in self.levels.items():
+            logger = logging.getLogger(name)
+            if logger.level == ours:
+                logger.setLevel(before)
+        self.levels.clear()
+
+
+installed = _Installed()

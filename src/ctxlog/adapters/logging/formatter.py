@@ -1,0 +1,141 @@
+"""Formatter: a drop-in for ``logging.Formatter`` in any handler, and text formats with context."""
+
+from __future__ import annotations
+
+import copy
+import logging
+import re
+import string
+from typing import TYPE_CHECKING, Any, Literal
+
+from ctxlog import names
+from ctxlog.adapters.logging.chain import Chain
+from ctxlog.adapters.logging.records import STANDARD, stamp_of
+from ctxlog.errors import UsageError
+from ctxlog.limits import DEFAULT_LIMITS
+from ctxlog.redact import Redaction
+from ctxlog.renderers.escaping import escape_text
+from ctxlog.runtime import runtime
+from ctxlog.stamps import stamp_now
+from ctxlog.values import plain, safe_str
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+#: What a text format shows for a name that nobody has bound.
+UNBOUND = "-"
+_PERCENT = re.compile(r"%\(([^)]*)\)")
+_OWN = frozenset(STANDARD) | {"message", "asctime"}
+_redaction = Redaction()
+
+
+class Formatter(logging.Formatter):
+    """Format records for any handler: rotating files, syslog, sockets.
+
+    Without ``fmt`` a record becomes the line that ctxlog's pipeline would write. With one it is
+    ``logging.Formatter``, whose format may name what is bound: ``%(request_id)s`` shows ``-`` where
+    nothing is.
+
+    Args:
+        fmt: a text format.
+        datefmt: how ``asctime`` is written.
+        style: ``%``, ``{`` or ``$``.
+        validate: check ``fmt``.
+        defaults: values for names of ``fmt``.
+        renderer: ``"json"``, ``"logfmt"``, ``"console"`` or a callable, when there is no ``fmt``.
+        schema: as in ``configure``; default is the configured one.
+
+    Raises:
+        UsageError: an unknown renderer or schema, or a renderer beside a ``fmt``.
+        ValueError: ``fmt`` is not of its ``style``.
+
+    Example:
+        >>> record = logging.LogRecord("shop", 20, "shop.py", 7, "%d items", (3,), None)
+        >>> Formatter().format(record)[-34:]
+        '"logger":"shop","event":"3 items"}'
+        >>> Formatter("%(levelname)s %(request_id)s %(message)s").format(record)
+        'INFO - 3 items'
+    """
+
+    def __init__(  # noqa: PLR0913 - logging's own arguments and ours
+        self,
+        fmt: str | None = None,
+        datefmt: str | None = None,
+        style: Literal["%", "{", "$"] = "%",
+        validate: bool = True,  # noqa: FBT001, FBT002 - logging's signature
+        *,
+        defaults: Mapping[str, Any] | None = None,
+        renderer: Any = None,
+        schema: str | None = None,
+    ) -> None:
+        super().__init__(fmt, datefmt, style, validate, defaults=defaults)
+        self._chain: Chain | None = None
+        self._named: tuple[str, ...] = ()
+        if fmt is None:
+            self._chain = Chain("json" if renderer in (None, "auto") else renderer, schema)
+        elif renderer is not None or schema is not None:
+            message = "a Formatter has a text format (fmt) or a renderer and schema, not both"
+            raise UsageError(message)
+        else:
+            self._named = tuple(n for n in named_in(self) if n not in (defaults or ()))
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the record as text, without a newline at its end."""
+        if self._chain is None:
+            return super().format(with_context(record, self._named))
+        line = self._chain.line_of(record)
+        text = line.decode() if isinstance(line, bytes) else line or ""
+        return text.removesuffix("\n")
+
+
+def named_in(formatter: logging.Formatter) -> tuple[str, ...]:
+    """Return the names in a formatter's text that a record does not have of its own."""
+    style = getattr(formatter, "_style", None)
+    text = getattr(formatter, "_fmt", None)
+    if not isinstance(text, str):
+        return ()
+    found: list[str] = []
+    if isinstance(style, logging.StringTemplateStyle):
+        matches = string.Template.pattern.finditer(text)
+        found += [match["named"] or match["braced"] or "" for match in matches]
+    elif isinstance(style, logging.StrFormatStyle):
+        parsed = string.Formatter().parse(text)
+        found += [re.split(r"[.\[]", name, maxsplit=1)[0] for _, name, _, _ in parsed if name]
+    else:
+        found += _PERCENT.findall(text)
+    return tuple(name for name in dict.fromkeys(found) if name and name not in _OWN)
+
+
+def with_context(record: logging.LogRecord, wanted: tuple[str, ...]) -> logging.LogRecord:
+    """Return a copy of a record that has what is bound under the ``wanted`` names.
+
+    A copy: an attribute without a leading underscore would show up in other people's formatters.
+    """
+    missing = [name for name in wanted if name not in record.__dict__]
+    if not missing:
+        return record
+    bound = _bound(record)
+    shown = copy.copy(record)
+    for name in missing:
+        value = bound.get(name, UNBOUND)
+        if value is not UNBOUND:
+            value = plain({name: value}, DEFAULT_LIMITS, _redaction.is_secret)[name]
+            value = escape_text(value if isinstance(value, str) else safe_str(value))
+        shown.__dict__[name] = value
+    return shown
+
+
+def _bound(record: logging.LogRecord) -> dict[str, object]:
+    stamp = stamp_of(record) or stamp_now()
+    base = runtime.pipeline
+    found: dict[str, object] = {**(stamp.provided or {}), **({} if base is None else base.resource)}
+    found.update(stamp.context.values)
+    call = stamp.call
+    if call is not None:
+        found.update(() if call.bound is None else call.bound.values)
+        found.update(call.fields)
+    if stamp.ids is not None:
+        found[names.TRACE_ID] = stamp.ids.trace_id
+        found[names.SPAN_ID] = stamp.ids.span_id
+        found[names.TRACE_FLAGS] = stamp.ids.trace_flags
+    return found

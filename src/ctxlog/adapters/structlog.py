@@ -1,0 +1,211 @@
+"""structlog: ``structlog.get_logger()`` writes through our pipeline.
+
+``configure(structlog="auto")`` takes structlog over if nobody has configured it. An application
+that has ends its chain in ours instead, with :func:`deliver` as the last processor::
+
+    structlog.configure(
+        processors=[mine, ctxlog.adapters.structlog.deliver],
+        logger_factory=ctxlog.adapters.structlog.LoggerFactory(),
+    )
+
+or keeps its own renderer and takes the context along with :func:`add_context`.
+"""
+
+from __future__ import annotations
+
+import sys
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+from ctxlog import names
+from ctxlog.levels import NUMBERS
+from ctxlog.runtime import runtime
+from ctxlog.stamps import stamp_now
+
+if TYPE_CHECKING:
+    from collections.abc import MutableMapping
+
+DOOR = "structlog"
+_OURS = frozenset({"_record", "_from_structlog", "_logger", "_name"})  # ProcessorFormatter's marks
+
+
+class Named:
+    """What structlog wraps: a logger's name. Its methods take finished text of other renderers."""
+
+    fields = None
+    pinned = None
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __repr__(self) -> str:
+        return f"<structlog's {self.name}>"
+
+    def msg(self, event: object = None, *args: Any, **fields: Any) -> None:
+        """Write what a chain of other processors has made: its line is the event."""
+        self._write(20, event, args, fields)
+
+    log = info = msg
+
+    def debug(self, event: object = None, *args: Any, **fields: Any) -> None:
+        """Write at level ``debug``."""
+        self._write(10, event, args, fields)
+
+    def warning(self, event: object = None, *args: Any, **fields: Any) -> None:
+        """Write at level ``warning``."""
+        self._write(30, event, args, fields)
+
+    def error(self, event: object = None, *args: Any, **fields: Any) -> None:
+        """Write at level ``error``."""
+        self._write(40, event, args, fields)
+
+    def critical(self, event: object = None, *args: Any, **fields: Any) -> None:
+        """Write at level ``critical``."""
+        self._write(50, event, args, fields)
+
+    warn = warning
+    failure = err = exception = error
+    fatal = critical
+
+    def _write(
+        self, level: int, event: object, args: tuple[Any, ...], fields: dict[str, Any]
+    ) -> None:
+        if isinstance(event, bytes | bytearray):
+            event = bytes(event).decode("utf-8", "backslashreplace")
+        if level >= runtime.threshold(self.name):
+            runtime.emit(self, level, event, args, fields)
+
+
+class LoggerFactory:
+    """For ``structlog.configure(logger_factory=…)``: loggers that write into our pipeline.
+
+    ``structlog.get_logger("shop")`` has that name; without one it is the calling module's.
+    """
+
+    def __call__(self, *args: Any) -> Named:
+        """Return a logger of the name that ``get_logger`` was given."""
+        if args and isinstance(args[0], str):
+            return Named(args[0])
+        frame: Any = sys._getframe(1)  # noqa: SLF001 - structlog's own factory does the same
+        while frame is not None and _is_inside(frame.f_globals.get("__name__") or ""):
+            frame = frame.f_back
+        return Named("root" if frame is None else frame.f_globals.get("__name__") or "root")
+
+
+def _is_inside(module: str) -> bool:
+    return module == __name__ or module.partition(".")[0] == "structlog"
+
+
+def deliver(logger: Any, method_name: str, event_dict: MutableMapping[str, Any]) -> Any:
+    """Hand an event to our pipeline; the last processor of a structlog chain.
+
+    What structlog's own processors have added arrives as it should: ``level``, ``logger`` and an
+    ISO or epoch ``timestamp`` are the line's own, text of ``format_exc_info`` is its stack trace.
+
+    Raises:
+        structlog.DropEvent: always: the line is written, nothing is left to do.
+    """
+    fields = dict(event_dict)
+    for mark in _OURS.intersection(fields):
+        del fields[mark]
+    name = fields.pop("logger", None) or fields.pop("logger_name", None)
+    if not isinstance(name, str):
+        name = getattr(logger, "name", None)
+        name = name if isinstance(name, str) else "root"
+    level, text = _level(method_name, fields)
+    if level < runtime.threshold(name):
+        raise structlog.DropEvent
+    event = fields.pop(names.EVENT, None)
+    stamp_ns = _stamp(fields)
+    if "exception" in fields and isinstance(fields["exception"], str):
+        fields["exception.stacktrace"] = fields.pop("exception")
+    if isinstance(fields.get("stack"), str):
+        fields["stack_info"] = fields.pop("stack")
+    pipeline = runtime.pipeline
+    if pipeline is None or (stamp_ns is None and text is None):
+        target = logger if type(logger) is Named and logger.name == name else Named(name)
+        runtime.emit(target, level, event, (), fields)
+    else:
+        pipeline.process(
+            name, level, event, (), fields, method=method_name, stamp_ns=stamp_ns,
+            level_text=text, door=DOOR,
+        )  # fmt: skip
+    raise structlog.DropEvent
+
+
+def _level(method_name: str, fields: dict[str, Any]) -> tuple[int, str | None]:
+    """Return a level's number, and its name where that is another than ours."""
+    given = fields.get("level")
+    number = NUMBERS.get(method_name, 20)
+    if isinstance(given, str) and given.lower() in NUMBERS:
+        del fields["level"]
+        number = NUMBERS[given.lower()]
+    fields.pop("level_number", None)
+    return number or 20, None
+
+
+def _stamp(fields: dict[str, Any]) -> int | None:
+    given = fields.get(names.TIMESTAMP)
+    at = None
+    if isinstance(given, float | int) and not isinstance(given, bool):
+        at = given
+    elif isinstance(given, str):
+        try:
+            parsed = datetime.fromisoformat(given)
+        except ValueError:
+            return None  # it shows as fields.timestamp
+        at = (parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).timestamp()
+    if at is None or not 0 <= at < 1 << 37:
+        return None
+    del fields[names.TIMESTAMP]
+    return round(at * 1e6) * 1_000
+
+
+def add_context(_: Any, __: str, event_dict: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Add what is bound, and the ids, for a chain that renders by itself; a processor.
+
+    Example:
+        >>> from ctxlog.context.scope import scope
+        >>> with scope(request_id="r-1"):
+        ...     add_context(None, "info", {"event": "x"})
+        {'event': 'x', 'request_id': 'r-1'}
+    """
+    stamp = stamp_now()
+    if stamp.ids is not None:
+        event_dict[names.TRACE_ID] = stamp.ids.trace_id
+        event_dict[names.SPAN_ID] = stamp.ids.span_id
+        event_dict[names.TRACE_FLAGS] = stamp.ids.trace_flags
+    for fields in (stamp.context.values, stamp.provided or {}):
+        for name, value in fields.items():
+            event_dict.setdefault(name, value)
+    return event_dict
+
+
+def take_over(*, always: bool = False) -> bool:
+    """Configure structlog to write through our pipeline; ``False`` if somebody else has."""
+    if structlog.is_configured() and not always and not _is_ours():
+        return False
+    structlog.configure(
+        processors=[deliver],
+        wrapper_class=structlog.make_filtering_bound_logger(0),
+        context_class=dict,
+        logger_factory=LoggerFactory(),
+        cache_logger_on_first_use=False,  # late-bound: what is configured later holds
+    )
+    return True
+
+
+def give_back() -> None:
+    """Reset structlog, if it is still ours."""
+    if _is_ours():
+        structlog.reset_defaults()
+
+
+def _is_ours() -> bool:
+    return (
+        structlog.is_configured()
+        and isinstance(structlog.get_config()["logger_factory"], LoggerFactory)
+        and structlog.get_config()["processors"] == [deliver]
+    )

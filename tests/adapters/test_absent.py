@@ -1,0 +1,58 @@
+"""Each adapter with its library absent: ctxlog works without, and loads nothing unasked."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+BLOCK = (
+    "import sys\n"
+    "class Absent:\n"
+    "    def find_spec(self, name, path=None, target=None):\n"
+    "        if name.partition('.')[0] == {library!r}: raise ModuleNotFoundError(name, name=name)\n"
+    "sys.meta_path.insert(0, Absent())\n"
+)
+
+
+def run(code: str) -> subprocess.CompletedProcess[str]:
+    """Run code in a fresh interpreter."""
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize("library", ["structlog", "loguru", "uvloop"])
+def test_without_the_library(library: str):
+    """Everything of configure's default works, and every door but the absent one."""
+    code = BLOCK.format(library=library) + (
+        "import ctxlog, logging\n"
+        "ctxlog.configure(renderer='json')\n"
+        "with ctxlog.entry({'x-request-id': 'r-1'}):\n"
+        "    ctxlog.get_logger('own').info('own', n={1})\n"
+        "    logging.getLogger('lib').info('lib')\n"
+        "    ctxlog.snapshot().run(ctxlog.get_logger('own').info, 'snap')\n"
+        "    logging.getLogger('lib').addHandler(ctxlog.Handler())\n"
+        "    logging.getLogger('lib').info('handled')\n"
+        "ctxlog.shutdown()\n"
+    )
+    done = run(code)
+    assert (0, 4) == (done.returncode, done.stderr.count('"request_id":"r-1"')), done.stderr
+
+
+@pytest.mark.parametrize("library", ["structlog", "loguru"])
+def test_the_adapter_itself_says_what_is_missing(library: str):
+    """Importing the adapter of an absent library is Python's own error, naming the library."""
+    done = run(BLOCK.format(library=library) + f"import ctxlog.adapters.{library}")
+    assert f"ModuleNotFoundError: {library}" in done.stderr
+
+
+def test_importing_ctxlog_loads_no_adapter():
+    """``import ctxlog`` loads none, ``configure`` no third party but orjson."""
+    done = run(
+        "import sys, ctxlog\n"
+        "assert not [n for n in sys.modules if n.startswith('ctxlog.adapters')]\n"
+        "ctxlog.configure(renderer='json', sinks=[])\n"
+        "print(sorted({n.partition('.')[0] for n in sys.modules} & "
+        "{'structlog', 'loguru', 'rich', 'asyncio', 'uvloop'}))\n"
+    )
+    assert "[]\n" == done.stdout, done.stderr
