@@ -1,0 +1,1 @@
+"""Faults: what delivery promises, tried; ``python -m benchmarks.faults --write`` for the docs."""
