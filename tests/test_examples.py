@@ -1,0 +1,58 @@
+"""Every example runs, prints what it says, and is in the index."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+EXAMPLES = Path(__file__).parent.parent / "examples"
+NUMBERED = sorted(EXAMPLES.glob("[0-9][0-9]_*.py"))
+HEADING = "# It prints, when piped:\n#\n"
+VOLATILE = (
+    (re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z"), "<time>"),
+    (re.compile(r"\b(?:[0-9a-f]{32}|[0-9a-f]{16})\b"), "<id>"),
+)
+
+
+def shape(text: str) -> str:
+    """Return a text with its times and ids by their shape alone."""
+    for pattern, name in VOLATILE:
+        text = pattern.sub(name, text)
+    return text
+
+
+@pytest.mark.parametrize("path", NUMBERED, ids=lambda path: path.stem)
+def test_an_example_prints_what_stands_at_its_end(path: Path):
+    """Nobody has to run an example to know what it does."""
+    command = [sys.executable, "-u", "-W", "error", path.name]
+    done = subprocess.run(
+        command,
+        cwd=EXAMPLES,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        encoding="utf-8",
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+    _, _, comment = path.read_text(encoding="utf-8").partition(HEADING)
+    expected = "".join(
+        line.removeprefix("#").removeprefix(" ") for line in comment.splitlines(True)
+    )
+    assert shape(expected) == shape(done.stdout)
+
+
+def test_the_index_lists_every_example_in_order():
+    """The index has a row for each example, and none for one that is gone."""
+    index = (EXAMPLES / "README.md").read_text(encoding="utf-8")
+    expected = [path.name for path in NUMBERED] + ["demo.py"]
+    assert expected == re.findall(r"^\| \[([\w.]+)\]\(\1\) \|", index, re.MULTILINE)
+
+
+def test_the_numbers_have_no_gap():
+    """01, 02, 03 …: a reader finds the next one."""
+    assert [f"{n:02d}" for n in range(1, len(NUMBERED) + 1)] == [p.name[:2] for p in NUMBERED]
