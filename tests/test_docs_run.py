@@ -1,0 +1,48 @@
+"""The docs are tests: a block that is wrong fails."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+BLOCKS = {
+    "python": "```python\nassert {sum} == 1 + 1\n```\n",
+    "pycon": "```pycon\n>>> 1 + 1\n{sum}\n```\n",
+    "output": "```python\nprint('sum', 1 + 1)\n```\n\n```text output\nsum {sum}\n```\n",
+    "shapes": (
+        "```python\nprint('2026-01-02T03:04:05.678Z', 'ab' * 16, 1 + 1)\n```\n\n"
+        "```text output\n2025-12-31T23:59:59Z 0123456789abcdef0123456789abcdef {sum}\n```\n"
+    ),
+    "shared": "```python\ntotal = 1 + 1\n```\n\n```pycon\n>>> total\n{sum}\n```\n",
+}
+
+
+def run_docs(folder: Path, page: str, text: str) -> subprocess.CompletedProcess[str]:
+    """Run pytest with the project's conftest on one page."""
+    shutil.copy(ROOT / "conftest.py", folder)
+    path = folder / page
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", page]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/page.md", "docs/how-to/deep/page.md"])
+def test_right_blocks_pass(tmp_path: Path, page: str):
+    """Every kind of block runs, in the README and at any depth of the docs."""
+    done = run_docs(tmp_path, page, "\n".join(BLOCKS.values()).replace("{sum}", "2"))
+    assert done.returncode == 0, done.stdout
+    assert "8 passed" in done.stdout
+
+
+@pytest.mark.parametrize("kind", BLOCKS)
+def test_a_wrong_block_fails(tmp_path: Path, kind: str):
+    """A block that says what is not so is a failing test."""
+    done = run_docs(tmp_path, "README.md", BLOCKS[kind].replace("{sum}", "3"))
+    assert done.returncode == 1, done.stdout
+    assert "1 failed" in done.stdout
