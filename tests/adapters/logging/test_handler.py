@@ -156,6 +156,26 @@ def test_the_stamp_is_the_records_own(log: logging.Logger):
     assert ["2023-11-14T22:13:20.123456Z"] * 2 == stamps
 
 
+@pytest.mark.parametrize(
+    ("created", "stamp"),
+    [
+        (1_700_000_000, "2023-11-14T22:13:20.000000Z"),
+        (1_700_000_000.9999993, "2023-11-14T22:13:20.999999Z"),
+        (1_700_000_000.9999998, "2023-11-14T22:13:21.000000Z"),
+        (1_600_000_000.25, "2020-09-13T12:26:40.250000Z"),
+        (-0.5, "1969-12-31T23:59:59.500000Z"),
+    ],
+)
+def test_any_second_is_right(log: logging.Logger, created: float, stamp: str):
+    """A second's beginning is kept for the next line: one that is earlier, or rounds up, is not in it."""
+    out = listening(log)
+    for at in (1_700_000_000.0, created, 1_700_000_000.0):
+        record = log.makeRecord("doors", 20, "f.py", 1, "x", (), None, None, {"n": 1})
+        record.created = at
+        log.handle(record)
+    assert stamp == lines(out)[1]["timestamp"]
+
+
 def test_level_and_filters(log: logging.Logger):
     """The handler's level and filters hold; from 3.12 a filter may replace the record."""
     out = listening(log, level="warning")

@@ -10,7 +10,7 @@ import logging
 import os
 import sys
 from contextlib import suppress
-from itertools import islice
+from math import floor
 from threading import get_ident
 from time import gmtime
 from typing import TYPE_CHECKING, Any
@@ -39,6 +39,7 @@ _LATER = frozenset({"message", "asctime"})  # what formatters leave behind
 _OWN = frozenset(STANDARD) | _LATER
 _DIGITS = [b"%03d" % number for number in range(1_000)]
 _TRACEBACK = "\nTraceback (most recent call last):\n"
+LAST_MICRO = 0.9999995  # from here on a part of a second rounds to a whole one
 MAX_HEADS = 1_024
 MAX_LEVELS = 64
 
@@ -92,7 +93,7 @@ def ns_of(record: logging.LogRecord) -> int | None:
     created = record.created
     if not isinstance(created, int | float):
         return None
-    second = int(created)
+    second = floor(created)
     return second * 1_000_000_000 + int((created - second) * 1e6 + 0.5) * 1_000
 
 
@@ -183,18 +184,19 @@ def _joining(  # noqa: C901, PLR0915 - one function on purpose, as in fastpath
     called = pipeline.schema.called(names.TIMESTAMP)
     heads: dict[str, dict[str, bytes]] = {}
     plain_keys: dict[tuple[str, ...], tuple[str, ...]] = {}  # seen before: none is left out
-    kind, here, all_simple = logging.LogRecord, get_ident, SIMPLE.issuperset
-    second_now = (-1, b"")
+    kind, here = logging.LogRecord, get_ident
+    opened: tuple[float, bytes] = (-1.0, b"")  # a second, and how its lines begin
 
-    def opening(second: int) -> bytes:
-        nonlocal second_now
+    def opening(created: float) -> tuple[float, bytes]:
+        nonlocal opened
+        second = int(created)
         t = gmtime(second)
         text = (
             f'{{"{called}":"{t.tm_year:04d}-{t.tm_mon:02d}-{t.tm_mday:02d}'
             f"T{t.tm_hour:02d}:{t.tm_min:02d}:{t.tm_sec:02d}."
         ).encode()
-        second_now = (second, text)
-        return text
+        opened = (float(second), text)
+        return opened
 
     def head_of(record: logging.LogRecord) -> bytes:
         head = encoder.head_of(record.name or "root", level_of(record))
@@ -253,14 +255,19 @@ def _joining(  # noqa: C901, PLR0915 - one function on purpose, as in fastpath
             tail = b"}\n"
             added = len(own) - count
             if added:
-                keys = tuple(islice(own, count - 1, None))
+                keys = tuple([*own][count - 1 :])
                 added_names = plain_keys.get(keys)
+                fields, is_simple = {}, True
                 if added_names is not None:
-                    fields = {name: own[name] for name in added_names}
+                    for name in added_names:  # one loop: a comprehension is a call, and so is map
+                        value = fields[name] = own[name]
+                        if type(value) not in simple:
+                            is_simple = False
                 elif keys[0] != last or added < 0:  # nothing comes in between, only out
                     return None
                 else:
                     fields = {k: own[k] for k in keys[1:] if k[0] != "_" and k not in later}
+                    is_simple = simple.issuperset(map(type, fields.values()))
                     if len(fields) == added and len(plain_keys) < MAX_HEADS:
                         plain_keys[keys] = keys[1:]
                 if fields:
@@ -272,7 +279,7 @@ def _joining(  # noqa: C901, PLR0915 - one function on purpose, as in fastpath
                             )
                         if twice is None or context_part is None:
                             return None
-                    if not all_simple(map(type, fields.values())):
+                    if not is_simple:
                         for value in fields.values():
                             its = type(value)
                             if its not in simple and (
@@ -293,14 +300,14 @@ def _joining(  # noqa: C901, PLR0915 - one function on purpose, as in fastpath
                 head = heads[record.levelname][record.name]
             except KeyError:
                 head = head_of(record)
-            created = record.created
-            second = int(created)
-            micro = int((created - second) * 1e6 + 0.5)
-            known, start = second_now
-            if known != second:
-                start = opening(second)
-            if micro > 999_999:  # noqa: PLR2004 - it rounds into the next second
-                return None
+            second, start = opened
+            part = record.created - second
+            if not 0.0 <= part < LAST_MICRO:
+                second, start = opening(record.created)
+                part = record.created - second
+                if not 0.0 <= part < LAST_MICRO:  # it rounds into the next second
+                    return None
+            micro = int(part * 1e6 + 0.5)
             line = join((
                 start, digits[micro // 1000], digits[micro % 1000], b'Z"',
                 head, text, ids_part, context_part, tail,
