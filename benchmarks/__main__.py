@@ -11,7 +11,7 @@ from benchmarks.budgets import BUDGETS, SLOW_LINES, THIRD_PARTIES
 from benchmarks.contender import contenders
 from benchmarks.lanes import check, lanes
 from benchmarks.measure import Samples, measure
-from benchmarks.results import merge, run_of, table, write_page
+from benchmarks.results import merge, run_of, table, write_pages
 from benchmarks.scenarios import GROUPS
 from benchmarks.startup import IMPORT, startup
 
@@ -73,7 +73,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if outcome.figure is not None or not options.only:
             print(outcome)
     if options.write:
-        write_page(merge(run))
+        write_pages(merge(run))
     return int(options.check and not all(outcome.held for outcome in outcomes))
 
 

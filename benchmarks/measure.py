@@ -77,8 +77,10 @@ def measure(lanes: Sequence[Lane], rounds: int, seed: int = 2) -> tuple[Samples,
 
 def _calibrated(lane: Lane) -> int:
     """Return how many turns of the lane's loop fill a slice."""
-    _timed(lane, 64)
-    return max(_LEAST_TURNS, int(SLICE_NS / (min(_timed(lane, 64) for _ in range(5)) / 64)))
+    few = max(1, 64 // lane.case.calls)
+    _timed(lane, few)
+    least = max(1, _LEAST_TURNS // lane.case.calls)
+    return max(least, int(SLICE_NS / (min(_timed(lane, few) for _ in range(5)) / few)))
 
 
 def _timed(lane: Lane, times: int) -> int:

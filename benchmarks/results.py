@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 RESULTS = Path(__file__).with_name("results.json")
 PAGE = Path(__file__).parents[1] / "docs" / "reference" / "benchmarks.md"
+README = Path(__file__).parents[1] / "README.md"
+RIVALS = ("rivals_three", "stdlib_three", "drained")  # the cases that the README shows
 BEGIN = "<!-- benchmarks: begin; written by `python -m benchmarks --write` -->"
 END = "<!-- benchmarks: end -->"
 
@@ -80,6 +82,7 @@ def run_of(samples: Samples, slow: Samples, outcomes: Sequence[Outcome], rounds:
                 "python-json-logger",
                 "loguru",
                 "eliot",
+                "rapidlog",
             )
         ),
         "rows": rows(samples, slow),
@@ -179,8 +182,27 @@ def section(runs: dict[str, Run]) -> str:
     return "\n".join([BEGIN, *tables, END])
 
 
-def write_page(runs: dict[str, Run], page: Path = PAGE) -> None:
-    """Put the tables between the markers of ``page``.
+def rivals(runs: dict[str, Run]) -> str:
+    """Return what stands between the markers of the README: the cases with other libraries."""
+    cases = {
+        name: {**run, "rows": [row for row in run["rows"] if row["case"] in RIVALS]}
+        for name, run in runs.items()
+    }
+    return "\n".join([BEGIN, *table(cases), END])
+
+
+def write_pages(runs: dict[str, Run], page: Path = PAGE, readme: Path = README) -> None:
+    """Put the tables into the page of figures, and those of the rivals into the README.
+
+    Raises:
+        ValueError: one of them lacks the markers.
+    """
+    _put(section(runs), page)
+    _put(rivals(runs), readme)
+
+
+def _put(tables: str, page: Path) -> None:
+    """Put tables between the markers of ``page``.
 
     Raises:
         ValueError: the page lacks the markers.
@@ -190,4 +212,4 @@ def write_page(runs: dict[str, Run], page: Path = PAGE) -> None:
     _, end, after = rest.partition(END)
     if not begin or not end:
         raise ValueError(f"{page} needs the lines {BEGIN!r} and {END!r}")
-    page.write_text(before + section(runs) + after, "utf-8")
+    page.write_text(before + tables + after, "utf-8")

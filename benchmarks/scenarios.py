@@ -18,6 +18,8 @@ CALL: Mapping[str, object] = {"event": "accepted", "items": 3, "user": "bob", "o
 CONTEXT: Mapping[str, object] = {
     "request_id": "r-1", "tenant": "acme", "region": "eu", "attempt": 1,
 }  # fmt: skip
+#: Lines of a case that is over when all of them are written.
+BURST = 500
 WRITERS = ("floor", "structlog", "ctxlog")
 
 
@@ -115,6 +117,13 @@ def three(log: Any, times: int) -> None:
     """Write a line with three fields."""
     for _ in repeat(None, times):
         log.info("accepted", items=3, user="bob", ok=True)
+
+
+def burst(log: Any, times: int) -> None:
+    """Write many lines; they are written when the call returns."""
+    for _ in repeat(None, times):
+        for _ in repeat(None, BURST):
+            log.info("accepted", items=3, user="bob", ok=True)
 
 
 def text(log: Any, times: int) -> None:
@@ -277,6 +286,16 @@ GROUPS: tuple[Group, ...] = (
              context=CONTEXT, contenders=_CARRY, against="stdlib"),
         Case(key="scope", title="a scope in and out (`bound_contextvars`)", body=idle,
              writes=False, context=CONTEXT, contenders=("structlog", "ctxlog")),
+    )),
+    Group(key="drained", cases=(
+        Case(key="drained", title=f"{BURST} such lines, until all are written", body=burst,
+             calls=BURST, context=CONTEXT, line={**CALL, **CONTEXT},
+             contenders=("structlog", "ctxlog queue", "rapidlog")),
+    )),
+    Group(key="whole", cases=(
+        Case(key="whole", title="3 fields, 4 in the context; ctxlog with every door open",
+             body=three, context=CONTEXT, line={**CALL, **CONTEXT}, fast=True,
+             contenders=("structlog", "ctxlog whole")),
     )),
     # last: loguru, once loaded, is looked at by every snapshot
     Group(key="rivals", cases=(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar
 
 import ctxlog
 from benchmarks.contender import Contender, traceback_in_common
-from benchmarks.scenarios import LOGGER, nothing
+from benchmarks.scenarios import BURST, LOGGER, nothing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -48,8 +48,16 @@ def scope_and_line(log: Any, times: int) -> None:
             log.info("accepted", items=3, user="bob", ok=True)
 
 
+def drained(log: Any, times: int) -> None:
+    """Write into the queue, and wait until it is empty."""
+    for _ in repeat(None, times):
+        for _ in repeat(None, BURST):
+            log.info("accepted", items=3, user="bob", ok=True)
+        ctxlog.flush()
+
+
 class Ctxlog(Contender):
-    """The default pipeline."""
+    """The default pipeline; the doors of other libraries are shut."""
 
     name = "ctxlog"
     bodies: ClassVar = {
@@ -102,4 +110,34 @@ class Ctxlog(Contender):
         return ctxlog.counters().get("slow_path", 0)
 
 
-CONTENDERS = (Ctxlog,)
+class Queued(Ctxlog):
+    """With a queue in front of the stream, as ``queue=True`` makes it."""
+
+    name = "ctxlog queue"
+    bodies: ClassVar = {"drained": drained}
+    first_line = ""
+
+    def open(self, stream: BinaryIO, group: Group) -> None:
+        """Configure what this process writes with."""
+        ctxlog.configure(
+            level="info",
+            renderer="json",
+            sinks=[{"target": stream, "queue": True}],
+            stdlib=False,
+            structlog=False,
+        )
+
+
+class Whole(Ctxlog):
+    """As ``configure()`` leaves it: every door open, structlog's contextvars read."""
+
+    name = "ctxlog whole"
+    bodies: ClassVar = {}
+    first_line = ""
+
+    def open(self, stream: BinaryIO, group: Group) -> None:
+        """Configure what this process writes with."""
+        ctxlog.configure(level="info", renderer="json", stream=stream)
+
+
+CONTENDERS = (Ctxlog, Queued, Whole)

@@ -142,7 +142,9 @@ def test_page_gets_a_column_for_each_python(tmp_path: Path) -> None:
     results.merge(_run("3.13.0", 0.5), file)
     results.merge(_run("3.9.1", 0.3), file)
     runs = results.merge(_run("3.13.1", 0.4), file)
-    results.write_page(runs, page)
+    readme = tmp_path / "README.md"
+    readme.write_text(f"above\n{results.BEGIN}\n{results.END}\n", "utf-8")
+    results.write_pages(runs, page, readme)
     text = page.read_text("utf-8")
     assert ["3.9", "3.13"] == list(runs)
     assert text.startswith("above\n")
@@ -153,6 +155,9 @@ def test_page_gets_a_column_for_each_python(tmp_path: Path) -> None:
         in text
     )
     assert f"| {BUDGETS[0].title} | at most 1 | 2 **not held** | 2 **not held** |" in text
+    shown = readme.read_text("utf-8")
+    assert "| others | ctxlog | 50.0 ns |" in shown
+    assert "a case" not in shown
 
 
 def test_page_without_markers_is_an_error(tmp_path: Path) -> None:
@@ -160,7 +165,7 @@ def test_page_without_markers_is_an_error(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text("nothing", "utf-8")
     with pytest.raises(ValueError, match=r"page\.md needs"):
-        results.write_page({}, page)
+        results.write_pages({}, page)
     assert "nothing" == page.read_text("utf-8")
 
 
@@ -174,8 +179,9 @@ def _null() -> io.BytesIO:
 
 def _run(version: str, ratio: float) -> dict[str, Any]:
     row = {"case": "a", "title": "a case", "contender": "ctxlog", "ns": 50.0}
+    rival = {"case": "rivals_three", "title": "others", "contender": "ctxlog", "ns": 50.0}
     budget = {"title": BUDGETS[0].title, "limit": "at most 1", "figure": 2, "held": False}
     return {
         "python": version, "machine": "m", "rounds": 1, "versions": {},
-        "rows": [{**row, "ratio": ratio, "spread": [0.2, 0.6]}], "budgets": [budget],
+        "rows": [{**row, "ratio": ratio, "spread": [0.2, 0.6]}, rival], "budgets": [budget],
     }  # fmt: skip
