@@ -53,6 +53,10 @@ pythons: .venv/dev ## the same tests on each other Python that is installed
 bench: .venv/dev ## what a line costs beside its floor and its rivals; writes the table into the docs
 	$(BIN)/python -m benchmarks --write
 
+.PHONY: picture
+picture: .venv/dev ## the docs' picture of the console
+	$(BIN)/python tools/picture.py
+
 .PHONY: fix
 fix: .venv/dev ## let ruff mend what it can
 	$(BIN)/ruff check --fix
