@@ -65,6 +65,11 @@ class Handler(_ThroughStdlib):
     def __init__(self) -> None:
         self._own = Ctxlog()
 
+    def open(self, stream: BinaryIO, group: Group) -> None:
+        """Be in a process that has configured nothing: the handler would use that."""
+        ctxlog.shutdown()
+        super().open(stream, group)
+
     def handler(self) -> logging.Handler:
         """Return ours."""
         return ctxlog.Handler(self._text, renderer="json")

@@ -11,7 +11,7 @@ import structlog
 import ctxlog
 from benchmarks import lanes as lanes_module
 from benchmarks import results
-from benchmarks.__main__ import main
+from benchmarks.__main__ import main, measured
 from benchmarks.budgets import BUDGETS, Budget
 from benchmarks.contender import contenders
 from benchmarks.measure import measure, ratios, spread
@@ -133,6 +133,12 @@ def test_command_checks(capsys: pytest.CaptureFixture[str]) -> None:
     """With --check a budget that does not hold, here one not measured, is the exit code."""
     assert 1 == main(["--check", "--only", "disabled", "--rounds", "2"])
     assert capsys.readouterr().out
+
+
+def test_all_groups_run_one_after_the_other() -> None:
+    """What one group has configured is not on the lines of the next."""
+    samples, _ = measured(GROUPS, rounds=1, starts=0)
+    assert {case.key for group in GROUPS for case in group.cases} <= {key for key, _ in samples}
 
 
 def test_page_gets_a_column_for_each_python(tmp_path: Path) -> None:
