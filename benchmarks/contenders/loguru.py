@@ -32,9 +32,6 @@ class Loguru(Contender):
     name = "loguru"
     bodies: ClassVar = {"rivals_three": three}
 
-    def __init__(self) -> None:
-        self._open: list[object] = []
-
     def open(self, stream: BinaryIO, group: Group) -> None:
         """Give it one sink."""
         from loguru import logger  # here: once it is loaded, every snapshot looks at its context
@@ -52,9 +49,11 @@ class Loguru(Contender):
 
     def enter(self, fields: Mapping[str, object]) -> None:
         """Bind in this context."""
-        bound = self._log.contextualize(**fields)
-        bound.__enter__()
-        self._open.append(bound)  # kept: one that is collected leaves
+        from loguru._logger import context  # its block would be left by the collector, elsewhere
+
+        with self._log.contextualize(**fields):
+            bound = context.get()
+        context.set(bound)
 
     def stamp(self, event: Event) -> str:
         """Return its record's time."""

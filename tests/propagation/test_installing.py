@@ -107,8 +107,11 @@ def test_what_is_asked_for_is_the_bare_handler():
     assert handler is signal.signal(signal.SIGUSR2, own)
     assert own is signal.getsignal(signal.SIGUSR2)
     signal.signal(signal.SIGUSR2, before)
+    # not whatever was there: a shell that starts us in the background has it ignored
+    interrupt = signal.signal(signal.SIGINT, signal.default_int_handler)
     asyncio.run(asyncio.sleep(0))
     assert signal.default_int_handler is signal.getsignal(signal.SIGINT)
+    signal.signal(signal.SIGINT, interrupt)
 
 
 def test_atexit_and_finalizers_keep_their_meaning():
