@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import ctypes
 import gc
 import json
@@ -34,7 +35,7 @@ import ctxlog
 from ctxlog.propagation import executors
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Iterator, Sequence
 
 PAGE = Path(__file__).parent.parent / "docs" / "reference" / "concurrency.md"
 BEGIN = "<!-- figures: begin; written by `python -m benchmarks.concurrency --write` -->"
@@ -189,26 +190,46 @@ def context_bytes(contexts: int = 2_000) -> float:
     return (after - before) / len(kept)
 
 
-def round_trips(rounds: int = 60, turns: int = 200) -> tuple[float, float]:
-    """How much longer ``submit().result()`` takes (a ratio), and what it takes without (ns)."""
-    with (
-        futures.ThreadPoolExecutor(1) as plain,
-        executors.ThreadPoolExecutor(1) as ours,
-        ctxlog.entry(a=1, b=2),
-    ):
+def round_trips(rounds: int = 100, turns: int = 200) -> tuple[float, float]:
+    """How much longer ``submit().result()`` takes (a ratio), and what it takes without (ns).
 
-        def trips(pool: futures.Executor) -> Callable[[], float]:
-            def once() -> float:
-                taken = []
-                for _ in range(turns):
-                    begun = perf_counter_ns()
-                    pool.submit(int).result()
-                    taken.append(perf_counter_ns() - begun)
-                return statistics.median(taken)  # now and then the system wakes the worker late
+    On one core: with several it is the system's choice of where to wake the worker that is
+    measured, and one trip may take seven times as long as the next.
+    """
+    plain, ours = futures.ThreadPoolExecutor, executors.ThreadPoolExecutor
+    order, added, floors = [plain, ours], [], []
+    with one_core(), contextlib.ExitStack() as stack:
+        pools = {kind: stack.enter_context(kind(1)) for kind in order}
+        stack.enter_context(ctxlog.entry(a=1, b=2))
+        for _ in range(rounds):
+            order.reverse()
+            taken = {kind: _trip(pools[kind], turns) for kind in order}
+            added.append(taken[ours] - taken[plain])
+            floors.append(taken[plain])
+    floor = statistics.median(floors)
+    return 1 + statistics.median(added) / floor, floor
 
-            return once
 
-        return _compared(trips(plain), trips(ours), rounds)
+def _trip(pool: futures.Executor, turns: int) -> float:
+    taken = []
+    for _ in range(turns):
+        begun = perf_counter_ns()
+        pool.submit(int).result()
+        taken.append(perf_counter_ns() - begun)
+    return statistics.median(taken)
+
+
+@contextlib.contextmanager
+def one_core() -> Iterator[None]:
+    """Keep to one core, where the system lets us."""
+    cores = os.sched_getaffinity(0) if hasattr(os, "sched_setaffinity") else None
+    if cores is not None:
+        os.sched_setaffinity(0, {max(cores)})
+    try:
+        yield
+    finally:
+        if cores is not None:
+            os.sched_setaffinity(0, cores)
 
 
 def submits(rounds: int = 60, turns: int = 300) -> float:
@@ -233,20 +254,6 @@ def submits(rounds: int = 60, turns: int = 300) -> float:
             taken = {kind: once(kind) for kind in pair}
             added.append(taken[executors.ThreadPoolExecutor] - taken[futures.ThreadPoolExecutor])
     return statistics.median(added)
-
-
-def _compared(
-    plain: Callable[[], float], ours: Callable[[], float], rounds: int
-) -> tuple[float, float]:
-    ratios, floors = [], []
-    for _ in range(rounds):
-        if random.random() < 0.5:  # whoever comes second finds a warmer machine
-            one, two = plain(), ours()
-        else:
-            two, one = ours(), plain()
-        ratios.append(two / one)
-        floors.append(one)
-    return statistics.median(ratios), statistics.median(floors)
 
 
 def report(found: Run) -> list[str]:

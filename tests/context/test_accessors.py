@@ -30,8 +30,8 @@ from tests.context.things import Tenant, tenant
 
 @pytest.fixture(autouse=True)
 def _alone(monkeypatch):
-    monkeypatch.setattr(accessors, "_accessors", ())
-    monkeypatch.setattr(accessors, "_waiting", ())
+    monkeypatch.setattr(accessors.TABLE, "accessors", ())
+    monkeypatch.setattr(accessors.TABLE, "waiting", ())
 
 
 def errors() -> int:

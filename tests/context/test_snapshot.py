@@ -18,7 +18,8 @@ import pytest
 from ctxlog.context.accessors import register_accessor, unregister_accessor
 from ctxlog.context.fields import bind_context, get_context, policy
 from ctxlog.context.scope import scope
-from ctxlog.context.snapshot import Snapshot, Wrapped, snapshot, wrap
+from ctxlog.context.snapshot import Snapshot, snapshot, wrap
+from ctxlog.context.wrapped import Wrapped
 from ctxlog.counting import counters
 from ctxlog.entries import entry
 from ctxlog.errors import UsageError

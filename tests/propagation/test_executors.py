@@ -13,7 +13,10 @@ from contextvars import ContextVar
 
 import pytest
 
-from ctxlog import Secret, bind_context, entry, get_context, scope, snapshot
+from ctxlog import Secret, bind_context, entry, get_context, scope, snapshot, wrap
+from ctxlog.context.accessors import unregister_accessor
+from ctxlog.context.raised import raised_under
+from ctxlog.context.variables import carry_var
 from ctxlog.errors import UsageError
 from ctxlog.propagation import executors, pools, processes, run_detached, threads, wrap_executor
 from ctxlog.propagation.jobs import is_machinery, job
@@ -41,6 +44,52 @@ def test_a_workers_other_variables_stay():
         token = FOREIGN.set("submitter")
         assert "worker" == pool.submit(FOREIGN.get).result()
         FOREIGN.reset(token)
+
+
+def test_a_job_of_a_thread_pool_is_called_as_it_was_submitted():
+    """Arguments, results and errors are the job's own; an error has the fields it was raised under."""
+
+    def failing(n: int, *, by: int) -> float:
+        bind_context(n=n)
+        return n / by
+
+    with executors.ThreadPoolExecutor(1) as pool, scope(a=1):
+        assert 0.5 == pool.submit(failing, 1, by=2).result()
+        failed = pool.submit(failing, 1, by=0).exception()
+        assert failed is not None
+        assert [{"a": 1, "n": 1}] == [raised.values for raised in raised_under(failed)]
+        with pytest.raises(UsageError, match="a job is a callable, not int"):
+            pool.submit(3)  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
+
+
+def test_a_job_that_has_its_context_keeps_it():
+    """What was wrapped elsewhere, or with everything, runs there and not under its submitter."""
+
+    def read() -> str:
+        return FOREIGN.get()
+
+    token = FOREIGN.set("submitter")
+    with scope(a=1):
+        wrapped, whole = wrap(get_context), snapshot(everything=True).wrap(read)
+    with executors.ThreadPoolExecutor(1) as pool, scope(b=2):
+        assert {"a": 1} == pool.submit(wrapped).result()
+        assert "submitter" == pool.submit(whole).result()
+        assert {"b": 2} == pool.submit(get_context).result()
+    FOREIGN.reset(token)
+
+
+def test_what_is_registered_after_the_submit_does_not_show_in_the_job():
+    """The worker's own value of a variable that travels from now on is not the submitter's."""
+    initializer, begun, hold = FOREIGN.set, threading.Event(), threading.Event()
+    with executors.ThreadPoolExecutor(1, initializer=initializer, initargs=("worker",)) as pool:
+        pool.submit(begun.set)
+        pool.submit(hold.wait, 20)
+        begun.wait(20)
+        waiting = pool.submit(FOREIGN.get)
+        carry_var(FOREIGN, missing="-")
+        hold.set()
+        assert "-" == waiting.result(20)
+        unregister_accessor("foreign")
 
 
 def test_map_takes_its_options():

@@ -62,9 +62,27 @@ class _Missing:
 MISSING = _Missing()
 
 _modules = sys.modules
-# Both are swapped whole, so that readers need no lock.
-_accessors: tuple[Accessor, ...] = ()
-_waiting: tuple[tuple[str, Accessor], ...] = ()
+
+
+class Table:
+    """The accessors at work, and those that wait; both are swapped whole: readers need no lock.
+
+    Attributes:
+        looked: how many modules were loaded when it was looked for those waited for. Their number
+            is one step to read, and no library comes alone.
+    """
+
+    __slots__ = ("accessors", "looked", "waiting")
+
+    def __init__(self) -> None:
+        self.accessors: tuple[Accessor, ...] = ()
+        self.waiting: tuple[tuple[str, Accessor], ...] = ()
+        self.looked = 0
+
+
+#: Hot paths ask it themselves whether there is anything to do for them: if it has accessors, or
+#: modules have been loaded since.
+TABLE = Table()
 _lock = RLock()  # a finaliser may capture, and so wake an accessor, while its thread registers one
 
 
@@ -97,7 +115,6 @@ def register_accessor(accessor: Accessor, *, when_loaded: str | None = None) -> 
         >>> register_accessor(Tenant())
         >>> unregister_accessor("tenant")
     """
-    global _accessors, _waiting  # noqa: PLW0603 - swapped whole
     name = getattr(accessor, "name", None)
     if not isinstance(name, str):
         message = f"an accessor has a name, a text; {type(accessor).__name__} has none"
@@ -109,43 +126,48 @@ def register_accessor(accessor: Accessor, *, when_loaded: str | None = None) -> 
     with _lock:
         unregister_accessor(name)
         if when_loaded is not None and when_loaded not in _modules:
-            _waiting = (*_waiting, (when_loaded, accessor))
+            TABLE.waiting = (*TABLE.waiting, (when_loaded, accessor))
+            TABLE.looked = 0  # it may have been loaded meanwhile
         else:
-            _accessors = (*_accessors, accessor)
+            TABLE.accessors = (*TABLE.accessors, accessor)
 
 
 def unregister_accessor(name: str) -> None:
     """Take an accessor out by its name; an unknown name is no error."""
-    global _accessors, _waiting  # noqa: PLW0603 - swapped whole
     with _lock:
-        _accessors = tuple(known for known in _accessors if known.name != name)
-        _waiting = tuple(pair for pair in _waiting if pair[1].name != name)
+        TABLE.accessors = tuple(known for known in TABLE.accessors if known.name != name)
+        TABLE.waiting = tuple(pair for pair in TABLE.waiting if pair[1].name != name)
 
 
 def active() -> tuple[Accessor, ...]:
     """Return the accessors at work now, waking those whose library has been imported since."""
-    for module, _ in _waiting:
+    if len(_modules) != TABLE.looked:
+        _look()
+    return TABLE.accessors
+
+
+def _look() -> None:
+    """Wake the accessors whose library has been imported since modules were counted last."""
+    number = len(_modules)
+    for module, _ in TABLE.waiting:
         if module in _modules:
-            return _wake()
-    return _accessors
+            _wake()
+            break
+    TABLE.looked = number
 
 
-def _wake() -> tuple[Accessor, ...]:
-    global _accessors, _waiting  # noqa: PLW0603 - swapped whole
+def _wake() -> None:
     with _lock:
-        loaded = tuple(pair for pair in _waiting if pair[0] in _modules)
-        _accessors = (*_accessors, *(accessor for _, accessor in loaded))
-        _waiting = tuple(pair for pair in _waiting if pair not in loaded)
-        return _accessors
+        loaded = tuple(pair for pair in TABLE.waiting if pair[0] in _modules)
+        TABLE.accessors = (*TABLE.accessors, *(accessor for _, accessor in loaded))
+        TABLE.waiting = tuple(pair for pair in TABLE.waiting if pair not in loaded)
 
 
 def capture() -> Carried:
     """Capture everything that is registered; one that raises is counted and left out."""
-    for module, _ in _waiting:  # active(), without the call: every snapshot comes by
-        if module in _modules:
-            _wake()
-            break
-    accessors = _accessors
+    if len(_modules) != TABLE.looked:  # active(), without the call: every snapshot comes by
+        _look()
+    accessors = TABLE.accessors
     if not accessors:
         return ()
     if len(accessors) == 1:  # as in enter_carried

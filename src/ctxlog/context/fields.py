@@ -57,9 +57,12 @@ class Fields:
 
 
 class Frame:
-    """One link of the chain: fields, the frame below, who pushed it, what leaving it undoes."""
+    """One link of the chain: fields, the frame below, who pushed it, what leaving it undoes.
 
-    __slots__ = ("fields", "owner", "parent", "undo")
+    ``alone`` is a cache slot: the same fields with nothing below, for jobs that are handed on.
+    """
+
+    __slots__ = ("alone", "fields", "owner", "parent", "undo")
 
     def __init__(
         self, fields: Fields, parent: Frame | None, owner: object, undo: Undo = ()
@@ -68,6 +71,7 @@ class Frame:
         self.parent = parent
         self.owner = owner
         self.undo = undo
+        self.alone: Frame | None = None
 
 
 EMPTY = Fields({})

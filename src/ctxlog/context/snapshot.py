@@ -5,33 +5,26 @@ from __future__ import annotations
 from contextvars import copy_context
 
 import ctxlog.context.foreign  # noqa: F401 # pyright: ignore[reportUnusedImport] - its accessors travel
-from ctxlog.context import spans
-from ctxlog.context.accessors import MISSING, active, capture, enter_carried
-from ctxlog.context.decorate import COROUTINE, PLAIN, decorate, kind_of
-from ctxlog.context.fields import CURRENT, Fields, Frame, leave, thaw
-from ctxlog.context.raised import remember
+from ctxlog.context.accessors import capture
+from ctxlog.context.captured import Captured, SnapshotScope, context_of, remember_here
+from ctxlog.context.decorate import PLAIN, decorate, kind_of
+from ctxlog.context.fields import CURRENT, thaw
+from ctxlog.context.wrapped import under
 from ctxlog.errors import UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from contextvars import Context
-    from types import TracebackType
-    from typing import Any, ParamSpec, Self, TypeVar
-
-    from ctxlog.context.accessors import Carried
-    from ctxlog.ids import TraceIds
+    from typing import Any, ParamSpec, TypeVar
 
     P = ParamSpec("P")
     R = TypeVar("R")
 
 _current = CURRENT.get
-_set_current = CURRENT.set
-#: Who owns the frame of a call in a copy of the context: nobody leaves it, the copy ends.
-_RUN = "run"
 
 
-class Snapshot:
+class Snapshot(Captured):
     """What was current when it was taken: fields, ids, and what accessors carry.
 
     It never changes, so one may be entered by any number of threads and tasks at once. Entering
@@ -40,14 +33,7 @@ class Snapshot:
     It pickles, and travels as bytes or in an environment; see :mod:`ctxlog.context.travel`.
     """
 
-    __slots__ = ("carried", "everything", "fields")
-
-    def __init__(
-        self, fields: Fields, carried: Carried = (), everything: Context | None = None
-    ) -> None:
-        self.fields = fields
-        self.carried = carried
-        self.everything = everything
+    __slots__ = ()
 
     def values(self) -> dict[str, object]:
         """Return a copy of the captured fields.
@@ -59,14 +45,6 @@ class Snapshot:
             {'a': 1}
         """
         return {name: thaw(value) for name, value in self.fields.values.items()}
-
-    @property
-    def ids(self) -> TraceIds | None:
-        """The ids a line under this snapshot has: its span's, else those of its entry."""
-        for accessor, value in self.carried:
-            if accessor.name == spans.NAME and value is not MISSING:
-                return spans.ids_in(value) or self.fields.ids
-        return self.fields.ids
 
     def run(self, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
         """Call ``function`` under this snapshot, in a copy of the context it is called in.
@@ -94,7 +72,7 @@ class Snapshot:
         try:
             return run(function, *args, **kwargs)
         except BaseException as error:
-            run(_remember, error)
+            run(remember_here, error)
             raise
 
     def context(self) -> Context:
@@ -111,10 +89,7 @@ class Snapshot:
             >>> taken.context().run(get_context)
             {'a': 1}
         """
-        context = copy_context() if self.everything is None else self.everything.copy()
-        context.run(_set_current, Frame(self.fields, None, _RUN))
-        context.run(enter_carried, self.carried)
-        return context
+        return context_of(self)
 
     def scope(self) -> SnapshotScope:
         """Return a context manager that makes this snapshot current for a block.
@@ -141,7 +116,7 @@ class Snapshot:
             >>> callbacks
             []
         """
-        wrapped: Callable[P, R] = _wrapped(function, self.fields, self.carried, self.everything)
+        wrapped: Callable[P, R] = under(function, self)
         return wrapped
 
     def to_bytes(self, *, limit: int | None = None) -> bytes:
@@ -222,177 +197,10 @@ class Snapshot:
         return f"<snapshot {', '.join(self.fields.values)}>"
 
 
-class SnapshotScope:
-    """A block under a snapshot; what was there before comes back."""
-
-    __slots__ = ("_snapshot",)
-
-    def __init__(self, snapshot: Snapshot) -> None:
-        self._snapshot = snapshot
-
-    def __enter__(self) -> Self:
-        undo = enter_carried(self._snapshot.carried)
-        CURRENT.set(Frame(self._snapshot.fields, CURRENT.get(), self, undo))
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        if error is not None:
-            remember(error, _current().fields)
-        leave(self)
-
-    def open(self, below: Fields) -> tuple[Fields, Carried]:
-        """Return what is captured: it replaces ``below``."""
-        return self._snapshot.fields, self._snapshot.carried
-
-
-class Wrapped:
-    """A callable under a snapshot; it compares and hashes as the function it wraps.
-
-    It has the attributes of that function, binds to instances as it does, and is wrapped when a
-    bound one is looked up.
-    """
-
-    __slots__ = ("__weakref__", "__wrapped__", "_carried", "_frame", "_target")
-
-    def __init__(
-        self,
-        function: Callable[..., Any],
-        target: Callable[..., Any],
-        frame: Frame,
-        carried: Carried,
-    ) -> None:
-        self.__wrapped__ = function
-        self._target = target
-        self._frame = frame
-        self._carried = carried
-
-    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
-        """Call it under the snapshot."""
-        run = copy_context().run
-        run(_set_current, self._frame)
-        if self._carried or active():
-            run(enter_carried, self._carried)  # never left: the copy ends with the call
-        try:
-            return run(self._target, *args, **kwargs)
-        except BaseException as error:
-            run(_remember, error)
-            raise
-
-    def __get__(self, instance: object, owner: type | None = None) -> Any:
-        bind = getattr(type(self.__wrapped__), "__get__", None)
-        if bind is None:  # a builtin, a partial, an object: no method
-            return self
-        bound = bind(self.__wrapped__, instance, owner)
-        return _wrapped(bound, self._frame.fields, self._carried)
-
-    def __eq__(self, other: object) -> bool:
-        if isinstance(other, Wrapped):
-            other = other.__wrapped__
-        return bool(self.__wrapped__ == other)
-
-    def __hash__(self) -> int:
-        return hash(self.__wrapped__)
-
-    def __getattr__(self, name: str) -> Any:
-        if name in Wrapped.__slots__:  # not there yet: it is being copied
-            raise AttributeError(name)
-        try:
-            return getattr(self.__wrapped__, name)
-        except AttributeError:
-            # inspect tells the kind of a callable that is no function by these, if it has them all
-            if name in _FUNCTION and self._target is not self.__wrapped__:
-                return getattr(self._target, name)
-            raise
-
-    def __reduce_ex__(self, protocol: object) -> tuple[Any, ...]:
-        return _rewrapped, (Snapshot(self._frame.fields, self._carried), self.__wrapped__)
-
-    def __repr__(self) -> str:
-        return f"<{self.__wrapped__!r} under {Snapshot(self._frame.fields)!r}>"
-
-
-_FUNCTION = frozenset({"__name__", "__code__", "__defaults__", "__kwdefaults__", "__annotations__"})
-
-
-class WrappedCoroutine(Wrapped):
-    """A coroutine function under a snapshot: its body runs there, not only the call."""
-
-    __slots__ = ()
-
-    async def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
-        """Call and await it under the snapshot."""
-        return await self._target(*args, **kwargs)
-
-
-class WrappedWhole(Wrapped):
-    """A function under a snapshot of everything: each call in a copy of that whole context."""
-
-    __slots__ = ("_everything",)
-
-    _everything: Context
-
-    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
-        """Call it under the snapshot."""
-        taken = Snapshot(self._frame.fields, self._carried, self._everything)
-        run = taken.context().run
-        try:
-            return run(self._target, *args, **kwargs)
-        except BaseException as error:
-            run(_remember, error)
-            raise
-
-    def __reduce_ex__(self, protocol: object) -> tuple[Any, ...]:
-        taken = Snapshot(self._frame.fields, self._carried, self._everything)
-        return _rewrapped, (taken, self.__wrapped__)
-
-
-def under_now(function: Callable[..., Any]) -> Wrapped:
-    """Return ``function`` under the context of now, whatever kind it is: only the call itself.
-
-    Raises:
-        UsageError: ``function`` cannot be called.
-    """
-    if not callable(function):
-        message = f"a job is a callable, not {type(function).__name__}"
-        raise UsageError(message)
-    return Wrapped(function, function, Frame(_current().fields, None, _RUN), capture())
-
-
 def _arrived(data: bytes, parts: Mapping[str, bytes]) -> Snapshot:
     from ctxlog.context import travel
 
     return Snapshot(*travel.arrived(data, parts))
-
-
-def _rewrapped(taken: Snapshot, function: Callable[..., Any]) -> Callable[..., Any]:
-    return taken.wrap(function)  # when unpickled
-
-
-def _wrapped(
-    function: Any, fields: Fields, carried: Carried, everything: Context | None = None
-) -> Any:
-    if not callable(function):
-        message = f"wrap takes a callable, not {type(function).__name__}"
-        raise UsageError(message)
-    kind = kind_of(function)
-    if kind is PLAIN and everything is not None:
-        whole = WrappedWhole(function, function, Frame(fields, None, _RUN), carried)
-        whole._everything = everything  # noqa: SLF001 - its own class
-        return whole
-    if kind is PLAIN:
-        return Wrapped(function, function, Frame(fields, None, _RUN), carried)
-    target = decorate(function, Snapshot(fields, carried).scope)
-    make = WrappedCoroutine if kind is COROUTINE else Wrapped
-    return make(function, target, Frame(fields, None, _RUN), carried)
-
-
-def _remember(error: BaseException) -> None:
-    remember(error, _current().fields)
 
 
 def snapshot(*, everything: bool = False) -> Snapshot:
@@ -429,5 +237,5 @@ def wrap(function: Callable[P, R]) -> Callable[P, R]:
         >>> callback()
         {'request_id': 'r-1'}
     """
-    wrapped: Callable[P, R] = _wrapped(function, _current().fields, capture())
+    wrapped: Callable[P, R] = under(function, Captured(_current().fields, capture()))
     return wrapped

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from ctxlog.context.decorate import decorate
 from ctxlog.context.fields import EMPTY
-from ctxlog.context.snapshot import Snapshot, Wrapped, snapshot
+from ctxlog.context.snapshot import Snapshot, snapshot
+from ctxlog.context.wrapped import Wrapped
 from ctxlog.propagation.jobs import fill, job
 
 if TYPE_CHECKING:

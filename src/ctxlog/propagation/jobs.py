@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any, cast
 
 from ctxlog.context.accessors import enter_carried
 from ctxlog.context.fields import CURRENT, ROOT, Frame
-from ctxlog.context.snapshot import Snapshot, Wrapped, under_now
+from ctxlog.context.wrapped import Wrapped, run_under, under_now
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from contextvars import Context
     from typing import TypeVar
+
+    from ctxlog.context.captured import Captured
 
     Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -48,7 +50,7 @@ def job(function: Function) -> Function:
     given: Any = function
     kind = type(given)
     if kind is FunctionType:  # nearly always
-        return cast("Function", under_now(given))
+        return function if given is run_under else cast("Function", under_now(given))
     if isinstance(given, Wrapped):
         return function
     if kind is partial and given.args and isinstance(given.args[0], Wrapped):
@@ -56,7 +58,7 @@ def job(function: Function) -> Function:
     return cast("Function", under_now(given))
 
 
-def enter(snapshot: Snapshot) -> None:
+def enter(snapshot: Captured) -> None:
     """Make ``snapshot`` current for good: for the start of a thread or a process of its own."""
     CURRENT.set(Frame(snapshot.fields, None, snapshot))
     enter_carried(snapshot.carried)
@@ -68,7 +70,7 @@ def start_empty() -> None:
     enter_carried(())
 
 
-def fill(context: Context, snapshot: Snapshot) -> Context:
+def fill(context: Context, snapshot: Captured) -> Context:
     """Enter ``snapshot`` in ``context`` and return it."""
     context.run(enter, snapshot)
     return context

@@ -28,7 +28,7 @@ from ctxlog.context.snapshot import Snapshot
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from ctxlog.context.snapshot import SnapshotScope
+    from ctxlog.context.captured import SnapshotScope
 
 Item = TypeVar("Item")
 

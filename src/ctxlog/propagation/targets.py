@@ -7,7 +7,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from ctxlog.context.fields import EMPTY
-from ctxlog.context.snapshot import Snapshot, Wrapped, under_now
+from ctxlog.context.snapshot import Snapshot
+from ctxlog.context.wrapped import Wrapped, under_now
 from ctxlog.propagation import callbacks, pools, processes, threads
 from ctxlog.propagation import greenlets as lights
 from ctxlog.propagation.jobs import is_machinery, job
