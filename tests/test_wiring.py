@@ -55,9 +55,15 @@ async def coroutine_processor(_: Any, __: str, event: Any) -> Any:
     ({"sinks": [3]}, "a sink is a stream, a path, a callable or a coroutine function, not int"),
     ({"sinks": [{"target": print, "levle": 1}]}, "unknown sink option 'levle': did you mean 'level'?"),
     ({"sinks": [{"level": 1}]}, "needs a 'target'; it takes target, renderer, level, filter"),
-    ({"sinks": [{"target": print, "filter": 3}]}, "filter takes a callable, not int"),
+    ({"sinks": [{"target": print, "filter": 3}]}, "filter takes a function of an event that returns a bool, not int"),
     ({"sinks": [{"target": io.StringIO(), "renderer": "event"}]}, "'event' is for callables"),
-    ({"stream": 3}, "a sink is a stream"),
+    ({"stream": 3}, "stream takes a file object, not 3; a path or a callable goes to sinks=[...]"),
+    ({"stream": "app.log"}, "stream takes a file object, not 'app.log'"),
+    ({"strict": "no"}, "strict takes True or False, not 'no'"),
+    ({"callsite": "x"}, "callsite takes True or False, not 'x'"),
+    ({"stdlib": 1}, "stdlib takes True or False, not 1"),
+    ({"structlog": []}, "structlog takes 'auto', True or False, not list"),
+    ({"structlog": 1}, "structlog takes 'auto', True or False, not 1"),
 ])  # fmt: skip
 def test_misuse_is_an_error_at_once(options, said):
     """A wrong argument raises, lists what would be right, and changes nothing."""
@@ -76,7 +82,7 @@ def test_misuse_is_an_error_at_once(options, said):
     ((3,), {}, "a sink is a stream"),
     ((print,), {"levl": 3}, "unknown option 'levl': did you mean 'level'? Known: renderer, level, filter"),
     ((print,), {"level": "loud"}, "unknown level"),
-    ((print,), {"filter": 3}, "filter takes a callable"),
+    ((print,), {"filter": 3}, "filter takes a function"),
     ((print,), {"renderer": "x"}, "unknown renderer"),
 ])  # fmt: skip
 def test_misuse_of_add_sink(arguments, options, said):

@@ -14,6 +14,8 @@ unknown renderer 'jsn': did you mean 'json'? Known: auto, console, json
 
 from __future__ import annotations
 
+from _thread import TIMEOUT_MAX
+
 from ctxlog.texts import type_name
 
 TYPE_CHECKING = False
@@ -81,3 +83,55 @@ def choices(what: str, got: object, candidates: Iterable[str]) -> UsageError:
         if close:
             return UsageError(f"{message}: did you mean {close[0]!r}? Known: {', '.join(known)}")
     return UsageError(f"{message}. Known: {', '.join(known)}")
+
+
+def yes_or_no(what: str, given: object) -> bool:
+    """Return what was given if it is ``True`` or ``False``.
+
+    Raises:
+        UsageError: it is anything else: ``"no"`` would be true.
+
+    Example:
+        >>> yes_or_no("strict", True)
+        True
+    """
+    if type(given) is not bool:
+        raise UsageError(f"{what} takes True or False, not {shown(given)}")
+    return given
+
+
+def seconds(what: str, given: object, *, zero: bool = True) -> float:
+    """Return what was given if it is a number of seconds that can be waited for.
+
+    Args:
+        what: the option.
+        given: by the caller.
+        zero: whether it may be 0.
+
+    Raises:
+        UsageError: it is no number, or one that cannot be waited for.
+
+    Example:
+        >>> seconds("timeout", 2.5)
+        2.5
+    """
+    number = given if isinstance(given, int | float) and type(given) is not bool else -1
+    if 0 <= number <= TIMEOUT_MAX and (number or zero):
+        return number
+    raise UsageError(
+        f"{what} takes seconds {'from' if zero else 'above'} 0, at most {TIMEOUT_MAX:.0f},"
+        f" not {shown(given)}"
+    )
+
+
+def shown(given: object) -> str:
+    """Return how a wrong value is named: a text or number as it is, of others only the type.
+
+    Example:
+        >>> shown("no"), shown([])
+        ("'no'", 'list')
+    """
+    if type(given) in (str, int, float, bool, type(None)):
+        text = repr(given)
+        return text if len(text) <= SHOWN else f"{text[:SHOWN]}…"
+    return type_name(type(given))

@@ -19,7 +19,7 @@ from time import monotonic, time_ns
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ctxlog.clock import text_of
-from ctxlog.errors import UsageError
+from ctxlog.errors import UsageError, seconds
 from ctxlog.levels import INFO
 from ctxlog.names import EVENT, LEVEL, LOGGER, TIMESTAMP
 from ctxlog.runtime import runtime
@@ -67,8 +67,9 @@ def selftest(timeout: float = 5.0) -> list[SinkResult]:
         timeout: seconds to wait for each sink.
 
     Raises:
-        UsageError: nothing is configured yet.
+        UsageError: nothing is configured yet, or a timeout that is no number of seconds.
     """
+    seconds("timeout", timeout)
     pipeline = runtime.pipeline
     if pipeline is None:
         raise UsageError("nothing is configured yet: call ctxlog.configure(...) before selftest")

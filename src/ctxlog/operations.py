@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from _thread import allocate_lock
+from math import inf
 from time import monotonic
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,7 @@ from ctxlog.context.fields import CURRENT, Fields, Frame, frame_of, leave
 from ctxlog.context.raised import remember
 from ctxlog.context.snapshot import Snapshot
 from ctxlog.counting import counters
-from ctxlog.errors import UsageError
+from ctxlog.errors import UsageError, seconds
 from ctxlog.levels import ERROR, INFO, WARNING
 from ctxlog.logger import get_logger
 from ctxlog.values import freeze_fields
@@ -131,13 +132,8 @@ class operation:  # noqa: N801 - reads as a function, like contextlib.suppress
         if not isinstance(name, str):
             message = f"an operation's name is text, not {type(name).__name__}"
             raise UsageError(message)
-        if timeout is not None and (
-            isinstance(timeout, bool) or not isinstance(timeout, int | float)
-        ):
-            message = f"timeout takes seconds, not {type(timeout).__name__}"
-            raise UsageError(message)
         self._name = name
-        self._timeout = timeout
+        self._timeout = _time(timeout)
         self._bound = freeze_fields(fields, more)
         self._logger: str = sys._getframe(1).f_globals.get("__name__") or "root"  # noqa: SLF001
         self._work: _Work | None = None
@@ -238,6 +234,14 @@ def annotate(fields: Mapping[str, object] | None = None, /, **more: object) -> N
         counters.add("annotate.ownerless")
     else:
         current.annotate(frozen)
+
+
+def _time(given: object) -> float | None:
+    """Return what an operation has; what is left of somebody's time may be less than nothing."""
+    if given is None or (type(given) is float and given == inf):
+        return None
+    less = isinstance(given, int | float) and given < 0
+    return 0.0 if less else seconds("timeout", given)
 
 
 def time_left() -> float | None:

@@ -8,7 +8,7 @@ import warnings
 from typing import TYPE_CHECKING, Any
 
 from ctxlog.context.decorate import COROUTINE, kind_of
-from ctxlog.errors import CtxlogWarning, UsageError, choices
+from ctxlog.errors import CtxlogWarning, UsageError, choices, shown, yes_or_no
 from ctxlog.levels import INFO, parse
 from ctxlog.redact import Redaction
 from ctxlog.sinks.file import FileSink
@@ -94,9 +94,7 @@ def sink(  # noqa: PLR0913 - what a sink may be given, each by name
 def _direct(  # noqa: PLR0913 - the same
     target: Any, renderer: Any, limits: Limits, schema: Schema, level: int | str, accept: Any
 ) -> Sink:
-    if accept is not None and not callable(accept):
-        raise UsageError(f"filter takes a callable, not {type(accept).__name__}")
-    given: dict[str, Any] = {"level": parse(level), "accept": accept}
+    given: dict[str, Any] = {"level": parse(level), "accept": predicate(accept)}
     foreign = _foreign_sink(target, given)
     if foreign is not None:
         return foreign
@@ -109,7 +107,7 @@ def _direct(  # noqa: PLR0913 - the same
             "a sink is a stream, a path, a callable or a coroutine function,"
             f" not {type(target).__name__}"
         )
-    if renderer == "event":
+    if is_text(renderer, "event"):
         if is_stream or path is not None:
             raise UsageError("renderer='event' is for callables: a stream or a file takes text")
         made = _call_sink(target, given)
@@ -119,6 +117,28 @@ def _direct(  # noqa: PLR0913 - the same
     if is_stream:
         return StreamSink(target, **given)
     return _call_sink(target, given) if path is None else FileSink(path, **given)
+
+
+def predicate(given: Any) -> Any:
+    """Return the filter that was given."""
+    if given is not None and (not callable(given) or kind_of(given) is COROUTINE):
+        what = "a coroutine function" if callable(given) else type(given).__name__
+        raise UsageError(f"filter takes a function of an event that returns a bool, not {what}")
+    return given
+
+
+def is_text(given: object, text: str) -> bool:
+    """Say whether a text was given; an object of the caller's is not asked whether it equals it."""
+    return isinstance(given, str) and given == text
+
+
+def stream(given: Any) -> Any:
+    """Return the stream that ``configure(stream=…)`` was given."""
+    if given is not None and not callable(getattr(given, "write", None)):
+        raise UsageError(
+            f"stream takes a file object, not {shown(given)}; a path or a callable goes to sinks=[...]"
+        )
+    return given
 
 
 def _call_sink(target: Any, given: dict[str, Any]) -> Sink:
@@ -162,6 +182,8 @@ def renderer_of(renderer: Any, target: Any, limits: Limits, schema: Schema) -> A
 
 def _known(what: str, given: Any, allowed: tuple[str, ...]) -> None:
     if what == "renderer" and callable(given):
+        if kind_of(given) is COROUTINE:
+            raise UsageError("renderer is a coroutine function; it is not awaited")
         if isinstance(given, type):
             raise UsageError(
                 f"renderer is the class {given.__name__}, not an instance; write {given.__name__}()"
@@ -231,14 +253,14 @@ def named_levels(given: Mapping[str, int | str] | None) -> dict[str, int]:
 
 def _logger_name(name: object) -> str:
     if not isinstance(name, str) or not name:
-        raise UsageError(f"levels are by logger name, a text, not {name!r:.80}")
+        raise UsageError(f"levels are by logger name, a text, not {shown(name)}")
     return name
 
 
 def strictness(given: bool | None) -> bool:  # noqa: FBT001 - the argument's own value
     """Return whether failures raise: the argument, else ``CTXLOG_STRICT``, else not."""
     if given is not None:
-        return bool(given)
+        return yes_or_no("strict", given)
     text = os.environ.get("CTXLOG_STRICT", "").strip().lower()
     if text in {"", "0", "false", "no", "off"}:
         return False
@@ -258,7 +280,7 @@ def processor_chain(given: Iterable[Processor] | None) -> tuple[Processor, ...]:
     for place, processor in enumerate(chain):
         if not callable(processor):
             raise UsageError(
-                f"processors[{place}] cannot be called: {processor!r:.80};"
+                f"processors[{place}] cannot be called: {shown(processor)};"
                 " a processor is a callable (logger, method_name, event_dict) -> event_dict"
             )
         if isinstance(processor, type):
@@ -294,7 +316,7 @@ def redaction(given: Redaction | bool) -> Redaction:  # noqa: FBT001 - the argum
         return Redaction(names=())
     if not isinstance(given, Redaction):
         raise UsageError(
-            f"redact takes True, False or ctxlog.redact.Redaction(...), not {given!r:.80}"
+            f"redact takes True, False or ctxlog.redact.Redaction(...), not {shown(given)}"
         )
     return given
 

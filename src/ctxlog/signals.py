@@ -12,7 +12,7 @@ import os
 import signal
 from typing import TYPE_CHECKING, Any
 
-from ctxlog.errors import UsageError
+from ctxlog.errors import UsageError, seconds
 from ctxlog.runtime import runtime
 from ctxlog.wiring import flush, shutdown
 
@@ -34,7 +34,8 @@ def drain_on(number: int = signal.SIGTERM, *, timeout: float = 5.0) -> Callable[
         A callable that puts the handler from before back, unless another one was put over ours.
 
     Raises:
-        UsageError: not in the main thread, or no such signal: the interpreter allows no handler.
+        UsageError: not in the main thread, or no such signal: the interpreter allows no handler;
+            or a timeout that is no number of seconds.
     """
 
     def handle(caught: int, frame: Any) -> None:
@@ -51,6 +52,7 @@ def drain_on(number: int = signal.SIGTERM, *, timeout: float = 5.0) -> Callable[
         else:
             flush(timeout)
 
+    seconds("timeout", timeout)
     state = {"before": _install(number, handle)}
     return _undo(number, handle, state["before"])
 

@@ -8,7 +8,7 @@ from ctxlog import options as read
 from ctxlog.context.fields import policy
 from ctxlog.context.resource import set_resource
 from ctxlog.doors import close_doors, open_doors, set_stdlib_level
-from ctxlog.errors import UsageError, choices
+from ctxlog.errors import UsageError, choices, seconds, shown, yes_or_no
 from ctxlog.levels import INFO, parse
 from ctxlog.limits import DEFAULT_LIMITS, Limits
 from ctxlog.pipeline import Pipeline
@@ -113,17 +113,22 @@ def configure(  # noqa: PLR0913 - the front door's contract: every option by nam
     strictly = read.strictness(strict)
     chosen = read.option("renderer", renderer, read.RENDERERS, "auto")
     named = SCHEMAS[read.option("schema", schema, tuple(SCHEMAS), "otel")]
-    if structlog not in {True, False, "auto"}:
-        raise choices("structlog", structlog, ("auto", "True", "False"))
+    if type(structlog) is not bool and (type(structlog) is not str or structlog != "auto"):
+        raise UsageError(f"structlog takes 'auto', True or False, not {shown(structlog)}")
     chain = read.processor_chain(processors)
     if not isinstance(limits, Limits):
         raise UsageError(f"limits takes ctxlog.limits.Limits(...), not {type(limits).__name__}")
     redaction = read.redaction(redact)
     fields = freeze_fields(resource, {})
+    for name, given in (("stdlib", stdlib), ("warnings", warnings), ("uncaught", uncaught)):
+        yes_or_no(name, given)
+    yes_or_no("callsite", callsite)
     opened: list[Sink] = []
     try:
         if sinks is None or stream is not None:
-            opened.append(read.sink(stream, renderer=chosen, limits=limits, schema=named))
+            opened.append(
+                read.sink(read.stream(stream), renderer=chosen, limits=limits, schema=named)
+            )
         for target in read.targets(sinks):
             opened.append(read.sink_of(target, chosen, limits, named))  # noqa: PERF401 - one may fail
         pipeline = Pipeline(
@@ -133,7 +138,7 @@ def configure(  # noqa: PLR0913 - the front door's contract: every option by nam
             limits=limits,
             schema=named,
             resource=fields,
-            callsite=bool(callsite),
+            callsite=callsite,
             strict=strictly,
             reads_foreign=structlog is not False,
         )
@@ -145,10 +150,10 @@ def configure(  # noqa: PLR0913 - the front door's contract: every option by nam
             open_doors(
                 level=base,
                 levels=by_name,
-                stdlib=bool(stdlib),
+                stdlib=stdlib,
                 structlog=structlog,
-                warned=bool(warnings),
-                uncaught=bool(uncaught),
+                warned=warnings,
+                uncaught=uncaught,
             )
     except BaseException:  # nothing has changed; what was opened for it goes
         replace_all(opened)
@@ -263,13 +268,10 @@ def add_hook(
         raise choices("option", name, ADD_HOOK)
     if not callable(target):
         raise UsageError(f"add_hook takes a callable, not {type(target).__name__}")
-    if filter is not None and not callable(filter):
-        raise UsageError(f"filter takes a callable, not {type(filter).__name__}")
-    if isinstance(timeout, bool) or not isinstance(timeout, int | float) or not timeout > 0:
-        raise UsageError(f"timeout takes seconds above 0, not {timeout!r}")
+    accept, patience = read.predicate(filter), seconds("timeout", timeout, zero=False)
     from ctxlog.sinks.hook import HookSink
 
-    sink = HookSink(target, timeout=timeout, level=parse(level), accept=filter)
+    sink = HookSink(target, timeout=patience, level=parse(level), accept=accept)
     identity = None if runtime.pipeline is None else runtime.add_sink(sink)
     if identity is None:
         raise UsageError("nothing is configured: call ctxlog.configure(...) before add_hook")
@@ -320,7 +322,12 @@ def flush(timeout: float | None = None) -> bool:
 
     Args:
         timeout: seconds to wait at the most, ``None`` as long as it takes.
+
+    Raises:
+        UsageError: a timeout that is no number of seconds.
     """
+    if timeout is not None:
+        seconds("timeout", timeout)
     return flush_all(() if runtime.pipeline is None else runtime.pipeline.sinks, timeout)
 
 
@@ -329,7 +336,12 @@ def shutdown(timeout: float | None = None) -> bool:
 
     Returns:
         Whether everything was written within ``timeout`` seconds.
+
+    Raises:
+        UsageError: a timeout that is no number of seconds; nothing has changed.
     """
+    if timeout is not None:
+        seconds("timeout", timeout)
     with runtime.lock:
         before = runtime.pipeline
         runtime.install(None, INFO, {})

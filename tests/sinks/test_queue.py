@@ -599,7 +599,7 @@ def test_a_finaliser_that_logs_while_the_queue_is_locked():
     ("given", "said"),
     [
         ({"sise": 3}, "did you mean 'size'"),
-        ({"size": 0}, "size takes a whole number from 1, not 0"),
+        ({"size": 0}, "size takes a whole number from 1 to 1073741824, not 0"),
         ({"size": True}, "size takes a whole number"),
         ({"retries": -1}, "retries takes a whole number from 0"),
         ({"deadline": -1}, "deadline takes seconds from 0"),

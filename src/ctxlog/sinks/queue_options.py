@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from math import isfinite
+from typing import Any
 
-from ctxlog.errors import UsageError, choices
+from ctxlog.errors import UsageError, choices, seconds, shown
 from ctxlog.levels import parse
+from ctxlog.walk import is_mapping
 
 #: What a call does when the queue is full.
 POLICIES = ("block-until-deadline", "drop-newest", "drop-oldest", "drop-below-level-first")
 _SECONDS = ("deadline", "batch_seconds", "retry_seconds", "stop_seconds")
 _NUMBERS = {"size": 1, "batch_lines": 1, "retries": 0}
+#: Each retry waits twice as long as the one before: 30 of them are three years.
+_MOST = {"size": 1 << 30, "batch_lines": 1 << 30, "retries": 30}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,17 +55,18 @@ class QueueOptions:
     stop_seconds: float = 5.0
 
     def __post_init__(self) -> None:
-        if self.policy not in POLICIES:
+        if type(self.policy) is not str or self.policy not in POLICIES:
             raise choices("queue policy", self.policy, POLICIES)
         parse(self.level)
         for name, least in _NUMBERS.items():
             given = getattr(self, name)
-            if type(given) is not int or given < least:
-                raise UsageError(f"queue {name} takes a whole number from {least}, not {given!r}")
+            if type(given) is not int or not least <= given <= _MOST[name]:
+                raise UsageError(
+                    f"queue {name} takes a whole number from {least} to {_MOST[name]},"
+                    f" not {shown(given)}"
+                )
         for name in _SECONDS:
-            given = getattr(self, name)
-            if type(given) not in (int, float) or not isfinite(given) or given < 0:
-                raise UsageError(f"queue {name} takes seconds from 0, not {given!r}")
+            seconds(f"queue {name}", getattr(self, name))
 
     @property
     def batch(self) -> int:
@@ -89,13 +93,14 @@ class QueueOptions:
             return cls()
         if isinstance(given, str):
             return cls(policy=given)
-        if not isinstance(given, dict):
+        if not is_mapping(type(given)):
             raise UsageError(
                 "queue takes True, a policy, a mapping of options or QueueOptions(...),"
                 f" not {type(given).__name__}"
             )
+        options: dict[str, Any] = dict(given)  # type: ignore[call-overload] # a mapping
         known = [field.name for field in fields(cls)]
-        for name in given:
+        for name in options:
             if name not in known:
                 raise choices("queue option", name, known)
-        return cls(**given)
+        return cls(**options)

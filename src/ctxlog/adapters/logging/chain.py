@@ -109,7 +109,7 @@ class Chain:
     """
 
     def __init__(self, renderer: Any, schema: str | None) -> None:
-        if schema is not None and schema not in SCHEMAS:
+        if schema is not None and (type(schema) is not str or schema not in SCHEMAS):
             raise choices("schema", schema, tuple(SCHEMAS))
         self._wanted = renderer
         self._schema = schema

@@ -13,6 +13,7 @@ from ctxlog.adapters.logging.chain import Chain
 from ctxlog.adapters.logging.records import STANDARD, stamp_of
 from ctxlog.errors import UsageError
 from ctxlog.limits import DEFAULT_LIMITS
+from ctxlog.options import is_text
 from ctxlog.redact import Redaction
 from ctxlog.renderers.escaping import escape_text
 from ctxlog.runtime import runtime
@@ -72,7 +73,9 @@ class Formatter(logging.Formatter):
         self._chain: Chain | None = None
         self._named: tuple[str, ...] = ()
         if fmt is None:
-            self._chain = Chain("json" if renderer in (None, "auto") else renderer, schema)
+            self._chain = Chain(
+                "json" if renderer is None or is_text(renderer, "auto") else renderer, schema
+            )
         elif renderer is not None or schema is not None:
             message = "a Formatter has a text format (fmt) or a renderer and schema, not both"
             raise UsageError(message)
