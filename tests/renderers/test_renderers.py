@@ -5,14 +5,16 @@ from __future__ import annotations
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
+from hypothesis import strategies as st
 
+from ctxlog.adapters.lines import parsed
 from ctxlog.renderers.console import ConsoleRenderer
 from ctxlog.renderers.escaping import escape_text
 from ctxlog.renderers.json import JsonRenderer
 from ctxlog.renderers.logfmt import LogfmtRenderer
 from tests.kit import ACTIVE, parse_line
-from tests.strategies import CONTROLS, BoomError, events, plain_events, relaxed
+from tests.strategies import CONTROLS, BoomError, events, plain_events, relaxed, texts
 
 ANY = 2**30  # a renderer alone does not limit the line
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
@@ -55,6 +57,27 @@ def test_escapes_are_readable():
     """The usual ones by letter, the others by number."""
     assert r"\r\n\t\x1b\x7f\x85\u2028" == escape_text("\r\n\t\x1b\x7f\x85\u2028")
     assert set() == ACTIVE & set(escape_text(CONTROLS))
+
+
+@relaxed
+@given(
+    st.lists(
+        texts() | st.text(alphabet='\\nrtxu01b"= \n\r\t\x1b\x85\u2028'), min_size=2, max_size=5
+    )
+)
+@example(["a\nb", "a\\nb", 'a "\n', 'a "\\n', "\\", "", "\\x1b", "\x1b", "null"])
+def test_logfmt_is_read_back_as_it_was(values):
+    """Whatever texts are logged, a reader of logfmt gets those: a line break is not its escape."""
+    event = {f"f{number}": value for number, value in enumerate(values)}
+    assert event == parsed(LogfmtRenderer().render(event))
+
+
+def test_logfmt_of_what_is_no_text():
+    """Numbers are bare, containers JSON, None nothing, and an empty text is not None."""
+    line = LogfmtRenderer().render(
+        {"n": 1.5, "ok": False, "no": None, "empty": "", "list": [1, "a b"], "path": "C:\\new"}
+    )
+    assert 'n=1.5 ok=false no= empty="" list="[1,\\"a b\\"]" path="C:\\\\new"' == line
 
 
 def test_logfmt_loses_no_field():

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import sys
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -332,6 +333,9 @@ def _logfmt(text: str) -> dict[str, Any] | None:
     return found if len(found) >= _LEAST_PAIRS else None
 
 
+_CODE = re.compile("x([0-9a-f]{2})|u(?!d[89a-f])([0-9a-f]{4})")  # as escape_text writes them
+
+
 def _quoted(text: str, at: int) -> tuple[str, int]:
     out: list[str] = []
     while at < len(text):
@@ -340,6 +344,11 @@ def _quoted(text: str, at: int) -> tuple[str, int]:
             return "".join(out), at + 1
         if mark == "\\" and at + 1 < len(text):
             at += 1
+            code = _CODE.match(text, at)
+            if code is not None:
+                at = code.end()
+                out.append(chr(int(code[1] or code[2], 16)))
+                continue
             mark = {"n": "\n", "t": "\t", "r": "\r"}.get(text[at], text[at])
         out.append(mark)
         at += 1

@@ -1,10 +1,13 @@
-"""logfmt: ``key=value`` pairs on one line, quoted by structlog's renderer."""
+r"""logfmt: ``key=value`` pairs on one line, each value to be read back as it was.
+
+A value that holds a space, a quote, ``=``, a backslash or a control character is quoted; within the
+quotes a backslash is escaped too, so that a line break and the two characters ``\n`` differ. (What
+structlog's renderer and others leave bare does not tell them apart.)
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
-
-from structlog.processors import LogfmtRenderer as _StructlogLogfmt
 
 from ctxlog.limits import DEFAULT_LIMITS, Limits
 from ctxlog.renderers.escaping import escape_text
@@ -17,10 +20,11 @@ if TYPE_CHECKING:
     from collections.abc import MutableMapping
 
 _KEY_BREAKERS = str.maketrans(dict.fromkeys(' ="', "_"))
+_QUOTED = {ord("\\"): r"\\", ord('"'): r"\""}
 
 
 class LogfmtRenderer:
-    r"""Event to one line of logfmt; nested values are JSON text.
+    r"""Event to one line of logfmt; nested values are JSON text, ``None`` is nothing.
 
     Example:
         >>> LogfmtRenderer()(None, "info", {"event": "two words", "n": 1, "list": [1, 2]})
@@ -32,7 +36,6 @@ class LogfmtRenderer:
     def __init__(self, limits: Limits = DEFAULT_LIMITS, schema: Schema = OTEL) -> None:
         self._limits = limits
         self._rename = schema.rename
-        self._logfmt = _StructlogLogfmt(bool_as_flag=False)
 
     def __call__(self, logger: Any, method_name: str, event_dict: MutableMapping[str, Any]) -> str:
         """Render any event, whatever its values are."""
@@ -45,16 +48,20 @@ class LogfmtRenderer:
         for name, value in self._rename(event).items():
             key = _key(name)
             pairs[unused(key, pairs) if key in pairs else key] = _value(value)
-        return str(self._logfmt(None, "", pairs))
+        return " ".join([f"{key}={value}" for key, value in pairs.items()])
 
 
 def _key(name: str) -> str:
     return escape_text(name).translate(_KEY_BREAKERS) or "_"
 
 
-def _value(value: Any) -> Any:
-    if isinstance(value, str):
-        return escape_text(value)
-    if isinstance(value, dict | list):
-        return encode({"v": value})[5:-1].decode()
-    return value
+def _value(value: Any) -> str:
+    if value is None:
+        return ""
+    if type(value) is bool:
+        return "true" if value else "false"
+    text = encode({"v": value})[5:-1].decode() if isinstance(value, dict | list) else str(value)
+    escaped = escape_text(text)
+    if text and escaped == text and not (" " in text or "=" in text or '"' in text or "\\" in text):
+        return text
+    return f'"{escape_text(text.translate(_QUOTED))}"'
