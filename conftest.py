@@ -25,12 +25,14 @@ from _pytest.runner import runtestprotocol
 from sybil import Region, Sybil
 from sybil.evaluators.doctest import DocTestEvaluator
 from sybil.evaluators.python import PythonEvaluator
+from sybil.integration.pytest import SybilItem
 from sybil.parsers.abstract.doctest import DocTestStringParser
 from sybil.parsers.markdown.lexers import FencedCodeBlockLexer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from _pytest._code.code import Traceback
     from sybil import Document, Example
 
 collect_ignore = ["tests/typing"]  # read by mypy and pyright, never run
@@ -151,6 +153,20 @@ def _close(namespace: dict[str, Any]) -> None:
     ctxlog.shutdown()
     namespace["__page__"].cleanup.close()
 
+
+def _traceback(item: SybilItem, error: pytest.ExceptionInfo[BaseException]) -> Traceback:
+    """What is shown of a block's failure; sybil's own fails where nothing of sybil is in it.
+
+    That is so of what pytest reports after the block: a file that it left open.
+    """
+    try:
+        return _sybils_traceback(item, error)
+    except IndexError:
+        return error.traceback
+
+
+_sybils_traceback = SybilItem._traceback_filter  # noqa: SLF001 - there is no other way in
+SybilItem._traceback_filter = _traceback  # type: ignore[assignment,method-assign] # noqa: SLF001
 
 collect_page = Sybil(parsers=[parse_blocks], pattern="*.md", setup=_open, teardown=_close).pytest()
 

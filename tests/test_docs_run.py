@@ -46,3 +46,13 @@ def test_a_wrong_block_fails(tmp_path: Path, kind: str):
     done = run_docs(tmp_path, "README.md", BLOCKS[kind].replace("{sum}", "3"))
     assert done.returncode == 1, done.stdout
     assert "1 failed" in done.stdout
+
+
+def test_what_a_block_leaves_open_is_a_failure_that_is_said(tmp_path: Path):
+    """A warning that pytest raises after a block is that block's failure; the others still run."""
+    block = "```python\nopen('left', 'w').write('open')\n```\n"
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    done = run_docs(tmp_path, "README.md", f"{block}\n{BLOCKS['python']}".replace("{sum}", "2"))
+    assert done.returncode == 1, done.stdout
+    assert "1 failed, 1 passed" in done.stdout
+    assert "name='left'" in done.stdout
