@@ -12,8 +12,10 @@ import contextlib
 import contextvars
 import doctest
 import io
+import logging
 import os
 import re
+import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -152,6 +154,10 @@ def _close(namespace: dict[str, Any]) -> None:
 
     ctxlog.shutdown()
     namespace["__page__"].cleanup.close()
+    # a page's own loggers go with it: another page's `dictConfig` would disable them
+    loggers = logging.root.manager.loggerDict
+    for name in [name for name in loggers if name.partition(".")[0] not in sys.modules]:
+        del loggers[name]
 
 
 def _traceback(item: SybilItem, error: pytest.ExceptionInfo[BaseException]) -> Traceback:
