@@ -103,6 +103,44 @@ def test_a_line_that_slipped_in_is_picked_up():
     assert ["slipped in"] == lines
 
 
+class Interrupted(QueueSink):
+    """A queue into which a call comes, as calls take no lock, at one moment of a stop."""
+
+    moment = ""
+
+    def comes(self) -> None:
+        """Do the first of a call's two steps; the thread gets no further, as at an exit."""
+        self._queue.append("in between\n")
+
+    def _pop(self) -> Any:
+        if self._closed and self.moment == "counting":
+            self.moment = ""
+            self.comes()
+        return super()._pop()
+
+    def _close_queue(self) -> None:
+        super()._close_queue()
+        if self.moment == "closed":
+            self.comes()
+
+
+@pytest.mark.parametrize(
+    ("moment", "ends"), [("counting", "dropped.stopped"), ("closed", "written")]
+)
+def test_a_call_that_comes_between_is_accounted_for(moment: str, ends: str):
+    """Whenever in a stop a line is appended, it is written or counted by the end of it."""
+    lines: list[str] = []
+    queue = Interrupted(CallSink(lines.append), QueueOptions(batch_seconds=0.0))
+    queue.write("first\n")
+    queue.moment = moment
+    queue.stop(LONG)
+    counts = queue.counts()
+    assert 2 == accounted(counts)
+    assert 1 <= counts[ends]
+    assert (ends == "written") == ("in between" in lines)
+    assert 0 == queue.depth
+
+
 def test_a_late_line_that_fails_is_counted(monkeypatch: pytest.MonkeyPatch):
     """A sink that fails after the stop costs a count, not an exception in somebody's call."""
     monkeypatch.setattr(sys, "__stderr__", None)

@@ -44,7 +44,7 @@ class LevelQueueSink(QueueSink):
         full, ring, border = self._full, self._ring, self._level
 
         def write(line: Any, level: int = 0) -> None:
-            if len(low) + len(high) >= self.room or get_ident() == self.inside:
+            if len(low) + len(high) >= self.room or (self.inside and get_ident() == self.inside):
                 full(line, level)
                 return
             if level < border:
