@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import ctxlog
+from benchmarks.faults.child import finish, start
 from ctxlog import get_logger, operation, scope, time_left
 from ctxlog.counting import counters
 from ctxlog.runtime import runtime
@@ -174,3 +175,137 @@ def test_in_a_forked_child_nothing_waits_and_the_parents_events_stay_there() -> 
     release.set()
     assert sink.flush(30)
     assert seen == ["parent's"]
+
+
+def test_a_stop_that_runs_out_of_time_counts_what_the_hook_was_not_told(add: Any) -> None:
+    """The event in hand is unknown, those that wait are dropped, later ones too: all are counted."""
+    entered, release = threading.Event(), threading.Event()
+
+    def hook(_event: dict[str, Any]) -> None:
+        entered.set()
+        release.wait()
+
+    sink = add(hook)
+    log.error("in hand")
+    assert entered.wait(30)
+    log.error("waits")
+    log.error("waits too")
+    assert sink.counts()["depth"] == 3
+    assert not sink.stop(0.01)
+    sink.write({"event": "late"})
+    counts = sink.counts()
+    release.set()
+    assert counts == {
+        "written": 0, "failed": 0, "depth": 0,
+        "unknown": 1, "dropped.stopped": 2, "dropped.closed": 1,
+    }  # fmt: skip
+
+
+def test_a_stop_tells_what_waits(add: Any) -> None:
+    """Within its time, everything handed over is dealt with, and the idle thread ends."""
+    told: list[str] = []
+    sink = add(lambda event: told.append(event["event"]))
+    for number in range(5):
+        log.error(str(number))
+    assert sink.stop(30)
+    assert told == list("01234")
+    threads = [one for one in threading.enumerate() if one.name == f"ctxlog {sink.name}"]
+    for one in threads:
+        one.join(30)
+        assert not one.is_alive()
+
+
+def test_flushed_from_inside_it_says_no_at_once(add: Any) -> None:
+    """A hook that flushes or shuts down would wait for itself: it is told that it is not done."""
+    said_so: list[bool] = []
+
+    def hook(_event: dict[str, Any]) -> None:
+        said_so.append(ctxlog.flush())
+        said_so.append(ctxlog.flush(60))
+
+    sink = add(hook)
+    log.error("now")
+    assert sink.flush(30)
+    assert said_so == [False, False]
+
+
+def test_where_no_thread_can_be_started_the_event_is_counted(
+    add: Any, said: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when the interpreter ends: the line goes to the last resort, and the next is not stuck."""
+    told: list[str] = []
+    sink = add(lambda event: told.append(event["event"]))
+
+    def refuse(_thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", refuse)
+        log.error("nobody")
+    assert "no thread can be started for it" in said[-1]
+    assert "nobody" in said[-1]
+    assert sink.counts() == {"written": 0, "failed": 1, "depth": 0}
+    log.error("somebody")
+    assert sink.flush(30)
+    assert told == ["somebody"]
+
+
+EXIT = """
+import sys, threading
+import ctxlog
+from ctxlog.runtime import runtime
+
+def hook(event):
+    if event["event"] == "hangs":
+        threading.Event().wait()
+    threading.Event().wait(0.02)
+    sys.stdout.write(event["event"] + "\\n")
+
+ctxlog.configure(sinks=[])
+ctxlog.add_hook(hook)
+runtime.pipeline.sinks[0].stop_seconds = float(sys.argv[1])
+for name in sys.argv[2:]:
+    ctxlog.get_logger("exit").error(name)
+"""
+
+
+@pytest.mark.parametrize(
+    ("seconds", "events", "told"),
+    [(60, ["1", "2", "3"], "1\n2\n3\n"), (0.1, ["hangs", "3"], "")],
+)
+def test_the_end_of_the_interpreter(seconds: float, events: list[str], told: str) -> None:
+    """What waits is told before the process ends; a hook that hangs does not keep it alive."""
+    assert told == finish(start(EXIT, seconds, *events))
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
+def test_forks_while_other_threads_hand_over(add: Any) -> None:
+    """Whatever lock is held at the fork, the child's hook works, and the parent's events are told."""
+    told: list[str] = []
+    sink = add(lambda event: told.append(event["event"]))
+    stop, logged = threading.Event(), [0, 0]
+
+    def busy(who: int) -> None:
+        while not stop.is_set():
+            sink.flush(30)  # never so many at once that some are dropped
+            log.error("parent's")
+            logged[who] += 1
+
+    threads = [threading.Thread(target=busy, args=(who,)) for who in range(2)]
+    for thread in threads:
+        thread.start()
+    ends: list[int] = []
+    for _ in range(15):
+        child = os.fork()
+        if child == 0:
+            told.clear()
+            log.error("child's")
+            os._exit(0 if sink.flush(30) and told == ["child's"] else 1)
+        ends.append(os.waitpid(child, 0)[1])
+    stop.set()
+    for thread in threads:
+        thread.join(30)
+    assert sink.flush(30)
+    assert ends == [0] * 15
+    assert told == ["parent's"] * sum(logged)

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 #: Calls of one coroutine sink under way at once; past it lines go to the last resort.
 MAX_TASKS = 10_000
+#: Seconds that another thread's call of a callable may take before a line no longer waits for it.
+PATIENCE = 5.0
 _POLL = 0.002  # seconds between looks at calls that another thread's loop has under way
 
 
@@ -26,6 +28,10 @@ class CallSink(Sink):
     It gets the line as text without its newline, or the event (a dict of its own) with
     ``renderer="event"``. What is logged while it runs on the same thread does not come back to it:
     that line is counted as ``dropped.reentrant`` here and goes to the other sinks.
+
+    A thread waits for another one's call, but not for one that has been under way for
+    :data:`PATIENCE` seconds: it may itself be waiting for this very thread (a callable that joins a
+    thread that logs). The line then fails here, and goes to the last resort.
     """
 
     kind = "call"
@@ -33,6 +39,18 @@ class CallSink(Sink):
     def __init__(self, target: Callable[[Any], object], **options: Any) -> None:
         super().__init__(**options)
         self.target = target
+        self._began: float | None = None
+        self.acquire = self._acquire_in_time
+
+    def _acquire_in_time(self, blocking: bool = True, timeout: float = -1) -> bool:  # noqa: FBT001, FBT002 - as a lock's
+        if not blocking or timeout >= 0:  # a fork says how long it waits
+            return self._lock.acquire(blocking, timeout)
+        while True:
+            began = self._began
+            if self._lock.acquire(timeout=_left(began)):
+                return True
+            if self._began == began:
+                raise TimeoutError(f"another thread's call has not returned for {PATIENCE:g} s")
 
     @property
     def name(self) -> str:
@@ -43,7 +61,15 @@ class CallSink(Sink):
         counters.add("dropped.reentrant")
 
     def _write(self, line: Any) -> None:
-        self.target(_for_people(line))
+        self._began = monotonic()
+        try:
+            self.target(_for_people(line))
+        finally:
+            self._began = None
+
+
+def _left(began: float | None) -> float:
+    return PATIENCE if began is None else max(0.0, began + PATIENCE - monotonic())
 
 
 class CoroutineSink(Sink):

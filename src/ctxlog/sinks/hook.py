@@ -3,6 +3,11 @@
 It runs on a thread of its own, under the context that emitted the event, with the time that
 operation has left. It may be slow, raise, hang or log: nobody waits for it, and what it logs does
 not come back to it. One that hangs keeps its thread; after two of them the hook is disabled.
+
+Each event ends in one counter: ``written`` (the hook returned), ``failed`` (it raised, or the event
+could not wait: the queue was full, the hook disabled), ``unknown`` (it had not returned when it was
+given up), ``dropped.stopped`` and ``dropped.closed`` (it waited when a stop's time was over, or came
+later); ``depth`` is what waits.
 """
 
 from __future__ import annotations
@@ -13,8 +18,8 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from ctxlog.context.snapshot import Snapshot, snapshot
-from ctxlog.counting import counters
-from ctxlog.sinks import last_resort
+from ctxlog.counting import Counters, counters
+from ctxlog.sinks import exits, last_resort
 from ctxlog.sinks.inside import INSIDE
 from ctxlog.sinks.sink import Sink
 from ctxlog.texts import safe_str
@@ -30,6 +35,8 @@ TIMEOUT = 30.0
 MAX_HANGING = 2
 #: Seconds an idle worker waits for more before it ends.
 IDLE = 5.0
+#: Seconds for what waits when the interpreter exits or another configuration takes over.
+STOP = 5.0
 
 
 class _Call:
@@ -53,6 +60,8 @@ class HookSink(Sink):
 
     kind = "hook"
     wants_event = True
+    keeps_time = True
+    stop_seconds: float | None = STOP
 
     def __init__(
         self,
@@ -64,6 +73,7 @@ class HookSink(Sink):
         super().__init__(**options)
         self.target = target
         self.timeout = timeout
+        self._closed = False
         self._new_queue()
 
     @property
@@ -75,62 +85,88 @@ class HookSink(Sink):
         self._waiting: deque[tuple[Snapshot, dict[str, Any]]] = deque()
         self._changed = Condition()
         self._worker: _Call | None = None
+        self.tally = Counters()
         self.hanging = 0
         self.disabled = False
 
     def write(self, line: dict[str, Any]) -> None:
-        """Hand an event over: never waits for the hook."""
+        """Hand an event over: never waits for the hook.
+
+        Raises:
+            RuntimeError: no thread can be started for it: the interpreter is ending.
+        """
         if self in INSIDE.get():
             counters.add("dropped.reentrant")
             return
         taken = snapshot()
         with self._changed:
             self._give_up_hanging()
-            if self.disabled:
-                self.failed += 1
-                counters.add("dropped.hook")
+            if self._closed:
+                self._count("dropped.closed")
                 return
-            if len(self._waiting) >= MAX_WAITING:
-                self.failed += 1
+            if self.disabled or len(self._waiting) >= MAX_WAITING:
+                self.count_failure()
                 counters.add("dropped.hook")
                 return
             self._waiting.append((taken, line))
-            self._start_worker()
+            if not self._start_worker():
+                self._waiting.pop()
+                raise RuntimeError("no thread can be started for it")
             self._changed.notify_all()
 
-    def _start_worker(self) -> None:
+    def _count(self, name: str, number: int = 1) -> None:
+        if number:
+            self.tally.add(name, number)
+            counters.add(name, number)
+
+    def _start_worker(self) -> bool:
         """Start a worker if none is at work and something waits; the lock is held."""
-        if self._worker is None and self._waiting:
-            call = self._worker = _Call()
-            Thread(target=self._work, args=(call,), name=f"ctxlog {self.name}", daemon=True).start()
+        if self._worker is not None or not self._waiting:
+            return True
+        exits.stop_at_exit(self)
+        call = self._worker = _Call()
+        worker = Thread(target=self._work, args=(call,), name=f"ctxlog {self.name}", daemon=True)
+        try:
+            worker.start()
+        except RuntimeError:  # the interpreter is ending, or may have no more threads
+            self._worker = None
+            return False
+        return True
 
     def _give_up_hanging(self) -> None:
         """Leave a call that takes too long to its thread, and say so; the lock is held."""
         call = self._worker
         if call is None or call.began is None or monotonic() - call.began < self.timeout:
             return
-        call.given_up = True
-        self._worker = None
+        self._give_up(call)
         self.hanging += 1
         counters.add("hook.hanging")
         said = f"ctxlog: {self.name} has not returned within {self.timeout} s"
         if self.hanging >= MAX_HANGING:
             self.disabled = True
-            self.failed += len(self._waiting)
+            for _ in self._waiting:
+                self.count_failure()
             counters.add("dropped.hook", len(self._waiting))
             self._waiting.clear()
             said += f"; that was {self.hanging} times: it is disabled"
         last_resort.write(said + "\n")
         self._start_worker()
 
+    def _give_up(self, call: _Call) -> None:
+        """Leave a call to its thread: whether the hook does what it was asked is not known."""
+        call.given_up = True
+        self._worker = None
+        self._count("unknown")
+
     def _work(self, call: _Call) -> None:
         INSIDE.set((*INSIDE.get(), self))
         while True:
             with self._changed:
-                if not self._waiting:
+                if not self._waiting and not self._closed:
                     self._changed.wait(IDLE)
                 if not self._waiting:
                     self._worker = None
+                    self._changed.notify_all()
                     return
                 taken, event = self._waiting.popleft()
                 call.began = monotonic()
@@ -149,34 +185,68 @@ class HookSink(Sink):
                     return  # it came back after all, but another worker has its place
                 call.began = None
                 if failed:
-                    self.failed += 1
+                    self.count_failure()
                 else:
                     self.count()
                 self._changed.notify_all()
 
+    @property
+    def depth(self) -> int:
+        """How many events wait or are being told."""
+        call = self._worker
+        return len(self._waiting) + (call is not None and call.began is not None)
+
+    def counts(self) -> dict[str, int]:
+        """Return every counter of the hook by name."""
+        with self._changed:
+            return {**super().counts(), "depth": self.depth, **self.tally.read()}
+
     def flush(self, timeout: float | None = None) -> bool:
-        """Wait until every event handed over was dealt with; ``True`` if that came to pass."""
+        """Wait until every event handed over was dealt with; ``True`` if that came to pass.
+
+        The hook itself, asking from inside, is told ``False`` at once.
+        """
+        if self in INSIDE.get():
+            return False
         until = None if timeout is None else monotonic() + timeout
         with self._changed:
-            while self._waiting or (self._worker is not None and self._worker.began is not None):
+            while self.depth:
                 self._give_up_hanging()
                 call = self._worker
-                if call is None and not self._waiting:
-                    break
+                if call is None:
+                    if not self._waiting:
+                        break
+                    if not self._start_worker():
+                        return False
+                    continue
                 now = monotonic()
                 if until is not None and now >= until:
                     return False
-                pause = (
-                    self.timeout
-                    if call is None or call.began is None
-                    else (call.began + self.timeout - now)
-                )
+                pause = self.timeout if call.began is None else call.began + self.timeout - now
                 if until is not None:
                     pause = min(pause, until - now)
                 self._changed.wait(max(pause, 0.001))
         return True
 
+    def stop(self, timeout: float | None = None) -> bool:
+        """Let the hook be told of what waits, for good; past ``timeout`` seconds count the rest.
+
+        An event that it is being told of then counts as ``unknown``, those that wait as
+        ``dropped.stopped``, later ones as ``dropped.closed``.
+        """
+        done = self.flush(timeout)
+        with self._changed:
+            self._closed = True
+            call = self._worker
+            if call is not None and call.began is not None:
+                self._give_up(call)
+            self._count("dropped.stopped", len(self._waiting))
+            self._waiting.clear()
+            self._changed.notify_all()
+        return done
+
     def renew_lock(self) -> None:
         """In a forked child: no worker lives there, and what waited belongs to the parent."""
         super().renew_lock()
         self._new_queue()
+        exits.forget(self)

@@ -64,7 +64,7 @@ class Sink:
         self.accept = accept
         self._written = count()
         self.count = self._written.__next__
-        self.failed = 0
+        self._failed = count()
         self.busy = False
         self.torn = False
         self.pending: deque[Any] = deque()
@@ -120,7 +120,7 @@ class Sink:
 
     def _postpone(self, line: Any) -> None:
         if len(self.pending) >= PENDING_MAX:
-            self.failed += 1
+            self.count_failure()
             counters.add("dropped.reentrant")
             return
         self.pending.append(line)
@@ -133,7 +133,7 @@ class Sink:
                 self._write(line)
                 self.count()
             except Exception as error:  # noqa: BLE001 - the line under way must not pay for it
-                self.failed += 1
+                self.count_failure()
                 last_resort.rescue(self.name, line, error, self.target_stream)
 
     def _write(self, line: Any) -> None:
@@ -166,10 +166,14 @@ class Sink:
         """Take the first part of a line out again; whether that could be done."""
         return False
 
+    @property
+    def failed(self) -> int:
+        """How many lines were not written here."""
+        return counted(self._failed)
+
     def count_failure(self) -> None:
-        """Count one line that was not written here."""
-        with self._lock:
-            self.failed += 1
+        """Count one line that was not written here; takes no lock, for somebody may keep it."""
+        next(self._failed)
 
     def flush(self, timeout: float | None = None) -> bool:
         """Push out what is buffered; ``True`` when all of it is out."""

@@ -1,0 +1,99 @@
+"""Callables: one at a time, and no thread waits for ever for another one's call."""
+
+from __future__ import annotations
+
+import io
+import sys
+import threading
+from typing import Any
+
+import pytest
+
+import ctxlog
+from ctxlog.sinks import call
+from ctxlog.sinks.call import CallSink
+from tests.kit import configured, only_sink
+
+log = ctxlog.get_logger(__name__)
+
+
+@pytest.fixture
+def original(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
+    """The process's original standard error, in memory."""
+    stream = io.StringIO()
+    monkeypatch.setattr(sys, "__stderr__", stream)
+    return stream
+
+
+def test_a_callable_that_joins_a_thread_that_logs(
+    original: io.StringIO, monkeypatch: pytest.MonkeyPatch
+):
+    """Each would wait for the other: the thread's line goes to the last resort, and both go on."""
+    monkeypatch.setattr(call, "PATIENCE", 0.05)
+    lines: list[str] = []
+
+    def joining(event: dict[str, Any]) -> None:
+        if not lines:
+            lines.append(event["event"])
+            thread = threading.Thread(target=lambda: log.info("from the thread"))
+            thread.start()
+            thread.join(60)
+            assert not thread.is_alive()
+        else:
+            lines.append(event["event"])
+
+    with configured(sinks=[{"target": joining, "renderer": "event"}]):
+        log.info("outer")
+        log.info("after")
+        assert {"written": 2, "failed": 1} == only_sink().counts()
+    assert ["outer", "after"] == lines
+    assert "from the thread" in original.getvalue()
+    assert "another thread's call has not returned for 0.05 s" in original.getvalue()
+
+
+def test_calls_that_take_their_turns_wait_for_each_other(monkeypatch: pytest.MonkeyPatch):
+    """However many threads wait, together longer than one may: what moves on is waited for."""
+    monkeypatch.setattr(call, "PATIENCE", 5.0)
+    busy, most = [0], [0]
+    lines: list[str] = []
+
+    def slow(line: str) -> None:
+        busy[0] += 1
+        most[0] = max(most[0], busy[0])
+        threading.Event().wait(0.01)
+        lines.append(line)
+        busy[0] -= 1
+
+    sink = CallSink(slow)
+    threads = [threading.Thread(target=sink.write, args=(str(n),)) for n in range(20)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert 1 == most[0]
+    assert {str(n) for n in range(20)} == set(lines)
+    assert {"written": 20, "failed": 0} == sink.counts()
+
+
+def test_the_patience_is_with_one_call(monkeypatch: pytest.MonkeyPatch):
+    """A call that began while a thread waited is given its own time: only one that stays fails."""
+    monkeypatch.setattr(call, "PATIENCE", 0.05)
+    entered, opened, lines = threading.Event(), threading.Event(), list[str]()
+
+    def stuck(line: str) -> None:
+        entered.set()
+        opened.wait(60)
+        lines.append(line)
+
+    sink = CallSink(stuck)
+    thread = threading.Thread(target=sink.write, args=("stuck",))
+    thread.start()
+    assert entered.wait(60)
+    for _ in range(2):  # the second does not wait at all
+        with pytest.raises(TimeoutError):
+            sink.write("late")
+    assert sink.hold(0.0) is None
+    opened.set()
+    thread.join()
+    sink.write("free again")
+    assert ["stuck", "free again"] == lines
