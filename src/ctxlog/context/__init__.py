@@ -4,7 +4,7 @@ Standard library only, so that any library may depend on it. One noun a module: 
 now), ``scope`` (for a block), ``snapshot`` (captured), ``accessors`` (what else travels),
 ``providers`` (read when a line is written), ``resource`` (the process's own), ``spans``
 (OpenTelemetry's, if loaded), ``variables`` (structlog's, and any given), ``travel`` (to another
-process), ``forks`` (the child's fresh start), ``decorate`` (calls and generator steps).
+process; loaded when something goes), ``forks`` (the child's fresh start), ``decorate`` (calls and generator steps).
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ from ctxlog.context import (
     scope,
     snapshot,
     spans,
-    travel,
     variables,
 )
 
@@ -33,6 +32,5 @@ __all__ = [
     "scope",
     "snapshot",
     "spans",
-    "travel",
     "variables",
 ]

@@ -170,7 +170,7 @@ def capture() -> Carried:
     accessors = TABLE.accessors
     if not accessors:
         return ()
-    if len(accessors) == 1:  # as in enter_carried
+    if len(accessors) == 1:  # nearly always: OpenTelemetry's alone
         try:
             return ((accessors[0], accessors[0].capture()),)
         except Exception:  # noqa: BLE001 - as below
@@ -212,6 +212,24 @@ def enter_carried(carried: Carried) -> Undo:
             if value is not MISSING:  # right or absent: what was there before must not show
                 _enter_nothing(accessor, undo)
     return tuple(undo)
+
+
+def replace_carried(carried: Carried) -> None:
+    """Enter what was captured in a context that ends with the call: nothing is undone there."""
+    accessors = TABLE.accessors if len(_modules) == TABLE.looked else active()
+    if len(carried) == len(accessors):
+        for number, (accessor, value) in enumerate(carried):
+            if accessor is not accessors[number]:
+                break  # somebody registered or woke since: all of them, once more
+            try:
+                accessor.enter(value)
+            except Exception:  # noqa: BLE001 - as in enter_carried
+                counters.add("errors.accessor")
+                if value is not MISSING:
+                    _enter_nothing(accessor, [])
+        else:
+            return
+    enter_carried(carried)
 
 
 def _same(pair: tuple[Accessor, Any], accessor: Accessor) -> bool:

@@ -15,7 +15,8 @@ from ctxlog.errors import UsageError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
-    from types import FunctionType, TracebackType
+    from types import FunctionType as FunctionType  # noqa: PLC0414 - others take it from here
+    from types import TracebackType
     from typing import Any, ParamSpec, Protocol, Self, TypeVar
 
     from ctxlog.context.accessors import Carried, Undo
@@ -45,7 +46,7 @@ if not TYPE_CHECKING:  # `types` costs a tenth of the whole import
 
 # CO_GENERATOR, CO_COROUTINE, CO_ITERABLE_COROUTINE, CO_ASYNC_GENERATOR of CPython's code flags
 _GENERATOR, _COROUTINE, _ITERABLE_COROUTINE, _ASYNC_GENERATOR = 0x20, 0x80, 0x100, 0x200
-_SPECIAL = _GENERATOR | _COROUTINE | _ITERABLE_COROUTINE | _ASYNC_GENERATOR
+SPECIAL = _GENERATOR | _COROUTINE | _ITERABLE_COROUTINE | _ASYNC_GENERATOR
 
 PLAIN, GENERATOR, COROUTINE, ASYNC_GENERATOR = "plain", "generator", "coroutine", "async generator"
 
@@ -59,7 +60,7 @@ def kind_of(function: object) -> str:
         ('coroutine', 'plain')
     """
     if type(function) is FunctionType:
-        flags = function.__code__.co_flags & _SPECIAL
+        flags = function.__code__.co_flags & SPECIAL
         if not flags:  # most callbacks
             return COROUTINE if function.__dict__ and _is_marked(function) else PLAIN
     else:
@@ -85,7 +86,7 @@ def _flags_of(function: object) -> int:
         call = getattr(type(target), "__call__", None)  # noqa: B004 - its code is wanted
         code = getattr(call, "__code__", None)
     flags = getattr(code, "co_flags", 0)
-    return flags & _SPECIAL if isinstance(flags, int) else 0
+    return flags & SPECIAL if isinstance(flags, int) else 0
 
 
 def _is_marked(function: object) -> bool:

@@ -24,12 +24,23 @@ LOGURU = "loguru._logger"
 _PREFIX = "structlog_"
 _modules = sys.modules
 
-#: Whether structlog's registry was used in this context.
+#: Whether structlog's registry was used in this context; known only where it is tracked.
 _USED: ContextVar[bool] = ContextVar("ctxlog_structlog_used", default=False)
 
 
-_used = _USED.get
-_tracked = False
+used = _USED.get
+
+
+class Tracking:
+    """Whether structlog's registry marks the contexts that use it; asked at every capture."""
+
+    __slots__ = ("on",)
+
+    def __init__(self) -> None:
+        self.on = False
+
+
+TRACKING = Tracking()
 
 
 class Tracked(dict[str, "ContextVar[Any]"]):
@@ -38,7 +49,7 @@ class Tracked(dict[str, "ContextVar[Any]"]):
     def __getitem__(self, key: str) -> ContextVar[Any]:
         """Return the variable of a name; who asks is about to set it."""
         var = dict.__getitem__(self, key)
-        if not _used():
+        if not used():
             _use()
         return var
 
@@ -52,23 +63,17 @@ def _use() -> None:
     _USED.set(True)
 
 
-def is_untouched() -> bool:
-    """Return whether structlog's registry is known not to have been used in this context."""
-    return _tracked and not _used()
-
-
 def track() -> bool:
     """Mark from now on in which contexts structlog's registry is used; ``False`` without it.
 
     What a context that runs already has bound before is found where this is called, else not.
     """
-    global _tracked  # noqa: PLW0603 - once a process
     module = _modules.get(STRUCTLOG)
     registry = getattr(module, "_CONTEXT_VARS", None)
     if not isinstance(registry, dict):
         return False
     if type(registry) is not Tracked:
-        _tracked = True
+        TRACKING.on = True
         module._CONTEXT_VARS = Tracked(registry)  # type: ignore[union-attr] # noqa: SLF001 - its own
     if _structlog_values(registry):
         _use()
@@ -115,7 +120,7 @@ def foreign_values() -> Values | None:
 def _structlog_values(registry: Any = None) -> Values | None:
     if registry is None:
         registry = getattr(_modules.get(STRUCTLOG), "_CONTEXT_VARS", None)
-        if not registry or (type(registry) is Tracked and not _used()):
+        if not registry or (type(registry) is Tracked and not used()):
             return None
     found = {}
     for name, var in tuple(registry.items()):

@@ -11,7 +11,7 @@ from contextvars import ContextVar
 
 from ctxlog.context.accessors import MISSING, register_accessor
 from ctxlog.context.fields import thaw
-from ctxlog.context.foreign import STRUCTLOG, is_untouched
+from ctxlog.context.foreign import STRUCTLOG, TRACKING, used
 from ctxlog.errors import UsageError
 from ctxlog.texts import NAME_CHARS
 from ctxlog.values import SCALARS, freeze_fields
@@ -133,7 +133,7 @@ class StructlogAccessor:
 
     def capture(self) -> Any:
         """Return what is bound, by name; structlog's registry is read, not all variables."""
-        if is_untouched():
+        if TRACKING.on and not used():
             return MISSING
         registry = _registry()
         found = {}
@@ -145,7 +145,7 @@ class StructlogAccessor:
 
     def enter(self, value: Any) -> Any:
         """Bind ``value`` and nothing else; return what was bound before."""
-        if value is MISSING and is_untouched():
+        if value is MISSING and TRACKING.on and not used():
             return MISSING
         before = self.capture()
         if before is not MISSING or value is not MISSING:
@@ -154,7 +154,7 @@ class StructlogAccessor:
 
     def leave(self, before: Any) -> None:
         """Bind what was bound before and nothing else."""
-        if before is not MISSING or not is_untouched():
+        if before is not MISSING or not TRACKING.on or used():
             _set({} if before is MISSING else before)
 
     def dump(self, value: Any, replaced: Callable[[str], None]) -> object:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from contextvars import copy_context
 
-from ctxlog.context.accessors import TABLE, capture, enter_carried
+from ctxlog.context.accessors import TABLE, capture, replace_carried
 from ctxlog.context.captured import RUN, Captured, SnapshotScope, context_of, remember_here
 from ctxlog.context.decorate import COROUTINE, PLAIN, decorate, kind_of
 from ctxlog.context.fields import CURRENT, Frame
@@ -22,6 +22,20 @@ if TYPE_CHECKING:
 _current = CURRENT.get
 _set_current = CURRENT.set
 _modules = sys.modules
+
+
+def _called(
+    frame: Frame, carried: Carried, target: Callable[..., Any], args: Any, kwargs: Any
+) -> Any:
+    """Call ``target`` in a copy of a context: what is set here is never left, the copy ends."""
+    _set_current(frame)
+    if carried or TABLE.accessors or len(_modules) != TABLE.looked:
+        replace_carried(carried)
+    try:
+        return target(*args, **kwargs)
+    except BaseException as error:
+        remember_here(error)
+        raise
 
 
 class Wrapped:
@@ -47,15 +61,8 @@ class Wrapped:
 
     def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
         """Call it under the snapshot."""
-        context = copy_context()
-        context.run(_set_current, self._frame)
-        if self._carried or TABLE.accessors or len(_modules) != TABLE.looked:
-            context.run(enter_carried, self._carried)  # never left: the copy ends with the call
-        try:
-            return context.run(self._target, *args, **kwargs)
-        except BaseException as error:
-            context.run(remember_here, error)
-            raise
+        context = copy_context()  # by its name: a dump of who does what finds it on the stack
+        return context.run(_called, self._frame, self._carried, self._target, args, kwargs)
 
     def __get__(self, instance: object, owner: type | None = None) -> Any:
         bind = getattr(type(self.__wrapped__), "__get__", None)
@@ -135,7 +142,7 @@ def run_under(frame: Frame, carried: Carried, function: Callable[[], Any]) -> An
     context = copy_context()
     context.run(_set_current, frame)
     if carried or TABLE.accessors or len(_modules) != TABLE.looked:
-        context.run(enter_carried, carried)  # never left: the copy ends with the call
+        context.run(replace_carried, carried)  # never left: the copy ends with the call
     try:
         return context.run(function)
     except BaseException as error:
