@@ -38,23 +38,26 @@ SUCCESS, FAILED, CANCELLED, ABANDONED = "success", "error", "cancelled", "abando
 MAX_ANNOTATIONS = 1_024
 
 
-class _Work:
+class Work:
     """One run of an operation; whatever carries its context holds it, and may annotate it."""
 
-    __slots__ = ("__weakref__", "_annotated", "_lock", "deadline", "ended", "logger", "name",
-                 "started", "under")  # fmt: skip
+    __slots__ = ("__weakref__", "_annotated", "_lock", "deadline", "ended", "facts", "finished",
+                 "logger", "name", "started", "under")  # fmt: skip
 
     def __init__(self, name: str, logger: str, deadline: float | None) -> None:
         self.name = name
         self.logger = logger
         self.deadline = deadline
         self.started = monotonic()
+        self.finished: float | None = None  # when its duration ended, if before its last line
+        self.facts: dict[str, object] = {}  # what the closing line says below what was annotated
         self.ended = False
         self.under: Fields | None = None
         self._annotated: dict[str, object] = {}
         self._lock = allocate_lock()
 
     def annotate(self, fields: dict[str, object]) -> None:
+        """Add fields to the closing line."""
         with self._lock:
             if self.ended:
                 late = True
@@ -80,9 +83,10 @@ class _Work:
         for name in _OURS.intersection(annotated):
             annotated[names.moved(name, annotated)] = annotated.pop(name)
         fields: dict[str, Any] = {
+            **self.facts,
             **annotated,
             "outcome": outcome,
-            "duration_s": round(monotonic() - self.started, 6),
+            "duration_s": round((self.finished or monotonic()) - self.started, 6),
         }
         if error is not None:
             fields["exc_info"] = error
@@ -136,7 +140,7 @@ class operation:  # noqa: N801 - reads as a function, like contextlib.suppress
         self._timeout = _time(timeout)
         self._bound = freeze_fields(fields, more)
         self._logger: str = sys._getframe(1).f_globals.get("__name__") or "root"  # noqa: SLF001
-        self._work: _Work | None = None
+        self._work: Work | None = None
 
     def __enter__(self) -> Self:
         frame = CURRENT.get()
@@ -179,10 +183,10 @@ class operation:  # noqa: N801 - reads as a function, like contextlib.suppress
         outer = below.operation
         if outer is not None and outer.deadline is not None:
             deadline = outer.deadline if deadline is None else min(deadline, outer.deadline)
-        work = self._work = _Work(self._name, self._logger, deadline)
+        work = self._work = Work(self._name, self._logger, deadline)
         values = {**below.values, **self._bound}
         work.under = Fields(values, below.ids)  # without the operation: it must not hold itself
-        return Fields(values, below.ids, _Held(work))
+        return Fields(values, below.ids, Held(work))
 
     def _again(self) -> operation:
         fresh = type(self)(self._name, self._bound, timeout=self._timeout)
@@ -193,20 +197,21 @@ class operation:  # noqa: N801 - reads as a function, like contextlib.suppress
         return f"<operation {self._name}>"
 
 
-class _Held:
+class Held:
     """What contexts hold of a run: when the last of them is gone unended, the run is closed."""
 
-    __slots__ = ("_work", "deadline")
+    __slots__ = ("deadline", "work")
 
-    def __init__(self, work: _Work) -> None:
-        self._work = work
+    def __init__(self, work: Work) -> None:
+        self.work = work
         self.deadline = work.deadline
 
     def annotate(self, fields: dict[str, object]) -> None:
-        self._work.annotate(fields)
+        """Add fields to the run's closing line."""
+        self.work.annotate(fields)
 
     def __del__(self) -> None:
-        work = self._work
+        work = self.work
         if work.ended or work.under is None:
             return
         try:

@@ -1,0 +1,48 @@
+"""Starlette and FastAPI: the ASGI middleware where their handler of errors is inside of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from ctxlog.adapters.asgi import Middleware
+from ctxlog.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+App = TypeVar("App")
+
+
+def install(app: App, **options: Any) -> App:
+    """Put :class:`ctxlog.adapters.asgi.Middleware` around everything the application does.
+
+    ``app.add_middleware(Middleware)`` would leave out the handler of status 500, which stands
+    outside of all middleware: its lines would have no ids, its response no header.
+
+    Args:
+        app: a ``Starlette`` or ``FastAPI`` application that has not begun to serve.
+        options: of the middleware.
+
+    Returns:
+        the same application.
+
+    Raises:
+        UsageError: it is no such application, it serves already, or an option is wrong.
+
+    Example:
+        >>> from starlette.applications import Starlette
+        >>> app = install(Starlette(), quiet=["/healthz"])
+    """
+    known: Any = app
+    build: Callable[[], Any] | None = getattr(known, "build_middleware_stack", None)
+    if build is None or not hasattr(known, "middleware_stack"):
+        kind = type(app).__name__
+        raise UsageError(
+            f"install() takes a Starlette or FastAPI application, not {kind};"
+            " wrap any other: app = ctxlog.adapters.asgi.Middleware(app)"
+        )
+    if known.middleware_stack is not None:
+        raise UsageError("install() comes before the application's first request")
+    Middleware(known, **options)  # a wrong option is an error here, not in the first request
+    known.build_middleware_stack = lambda: Middleware(build(), **options)
+    return app
