@@ -19,6 +19,7 @@ from ctxlog.names import (
     EVENT,
     LEVEL,
     LOGGER,
+    REQUEST_ID,
     SPAN_ID,
     TIMESTAMP,
     TRACE_FLAGS,
@@ -182,20 +183,33 @@ _ID_NAMES = (names.TRACE_ID, names.SPAN_ID, names.TRACE_FLAGS)
 
 
 def add_raised(event: dict[str, Any], error: BaseException) -> None:
-    """Fill gaps from the fields an exception was raised under; conflicts get a name of their own."""
+    """Fill gaps from the fields an exception was raised under; conflicts get a name of their own.
+
+    So does everything that it was raised with in another piece of work: one exception may be shared
+    by many (the failure of a future that several requests await), and their fields must not be.
+    """
     for raised in raised_under(error):
         found: dict[str, Any] = dict(raised.values)
+        elsewhere = _differs(event, REQUEST_ID, found.get(REQUEST_ID))
         if raised.ids is not None:
             ids = (raised.ids.trace_id, raised.ids.span_id, raised.ids.trace_flags)
-            if names.TRACE_ID not in event:
+            if _differs(event, TRACE_ID, raised.ids.trace_id):
+                elsewhere = True
+            if TRACE_ID not in event and not elsewhere:
                 event.update(zip(_ID_NAMES, ids, strict=True))
-            elif event[names.TRACE_ID] != raised.ids.trace_id:
+            elif elsewhere:
                 found.update(zip(_ID_NAMES, ids, strict=True))
         for name, value in found.items():
-            if name in names.HEAD or (name in event and not _same(event[name], value)):
+            if name in event and _same(event[name], value):
+                continue
+            if elsewhere or name in names.HEAD or name in event:
                 event.setdefault(f"exception.fields.{name}", value)
             else:
                 event.setdefault(name, value)
+
+
+def _differs(event: dict[str, Any], name: str, value: object) -> bool:
+    return value is not None and name in event and not _same(event[name], value)
 
 
 def _same(one: object, other: object) -> bool:
