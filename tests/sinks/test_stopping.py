@@ -18,6 +18,7 @@ from benchmarks.faults import backlogs, stops
 from benchmarks.faults.child import finish, start
 from ctxlog.errors import UsageError
 from ctxlog.health import aflush, ashutdown
+from ctxlog.runtime import runtime
 from ctxlog.signals import drain_on, reopen, reopen_on
 from ctxlog.sinks.call import CallSink
 from ctxlog.sinks.queue import QueueSink
@@ -139,6 +140,20 @@ def test_a_call_that_comes_between_is_accounted_for(moment: str, ends: str):
     assert 1 <= counts[ends]
     assert (ends == "written") == ("in between" in lines)
     assert 0 == queue.depth
+
+
+@pytest.mark.parametrize("queue", [None, {"batch_seconds": 0.0}])
+def test_a_late_line_is_in_the_sum(tmp_path: Path, queue: dict[str, Any] | None):
+    """What arrives at a sink that another configuration has closed is counted as written too."""
+    ctxlog.configure(level="info", sinks=[{"target": tmp_path / "lines", "queue": queue}])
+    emit = runtime.emit  # as a call in flight has it
+    log = ctxlog.get_logger("late")
+    log.info("in time")
+    before = ctxlog.counters().get("closed.written", 0)
+    ctxlog.shutdown(LONG)
+    emit(log, 20, "late", (), {})
+    assert 2 == ctxlog.counters()["closed.written"] - before
+    assert 2 == len((tmp_path / "lines").read_text().splitlines())
 
 
 def test_a_late_line_that_fails_is_counted(monkeypatch: pytest.MonkeyPatch):
@@ -280,6 +295,7 @@ async def test_asyncio_ends_while_the_loop_goes_on(how: Any):
 
 HEAD = """
 import ctxlog, os, signal, sys, threading, time
+from ctxlog.runtime import runtime
 from ctxlog.signals import drain_on
 path = sys.argv[1]
 queue = {"batch_seconds": 60}
