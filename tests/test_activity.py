@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from ctxlog import scope, wrap
 from ctxlog.activity import activity, dump, dump_on_signal
+from ctxlog.propagation import executors
 
 if TYPE_CHECKING:
     import pytest
@@ -43,6 +44,24 @@ def test_wrapped_jobs_and_copied_contexts_show_their_fields() -> None:
         "{'request_id': 'wrapped', 'step': 2}",
     ]
     assert all(any("hang" in place for place in entry.stack) for entry in found.values())
+
+
+def test_a_job_of_our_pool_shows_its_fields() -> None:
+    """A pool that makes no wrapper for its jobs has their contexts on the stack as well."""
+    inside, release = threading.Event(), threading.Event()
+
+    def hang() -> None:
+        inside.set()
+        release.wait()
+
+    with executors.ThreadPoolExecutor(1, thread_name_prefix="ours") as pool:
+        with scope(request_id="submitted"):
+            job = pool.submit(hang)
+        inside.wait()
+        (found,) = [entry for entry in activity() if entry.name.startswith("ours")]
+        release.set()
+        job.result()
+    assert {"request_id": "submitted"} == found.fields
 
 
 def test_a_thread_whose_context_cannot_be_told_says_so() -> None:

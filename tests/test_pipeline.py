@@ -624,7 +624,7 @@ def test_an_exception_is_rendered_once(monkeypatch):
         calls.append(error)
         return describe(error)
 
-    monkeypatch.setattr("ctxlog.pipeline.describe", describing)
+    monkeypatch.setattr("ctxlog.assembly.describe", describing)
     with configured(sinks=[Written(), {"target": Written(), "renderer": "logfmt"}, Written()]):
         ctxlog.get_logger("shop").error("e", exc_info=failure())
     assert 1 == len(calls)
@@ -632,7 +632,7 @@ def test_an_exception_is_rendered_once(monkeypatch):
 
 def test_a_traceback_that_cannot_be_made(monkeypatch):
     """The exception's type stays, and the line says what failed."""
-    monkeypatch.setattr("ctxlog.pipeline.describe", boom)
+    monkeypatch.setattr("ctxlog.assembly.describe", boom)
     with configured() as written:
         ctxlog.get_logger("shop").error("e", exc_info=failure())
     assert "ValueError" == written.event["exception.type"]

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks.faults import cost, forks, kills, policies, processes, stops
+from benchmarks.faults import backlogs, cost, forks, kills, policies, processes, stops
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -20,6 +20,7 @@ BEGIN, END = "<!-- faults: begin -->", "<!-- faults: end -->"
 TRIALS: dict[str, Callable[[], Iterator[Row]]] = {
     "policies": policies.rows,
     "stops": stops.rows,
+    "backlogs": backlogs.rows,
     "processes": processes.rows,
     "forks": forks.rows,
     "kills": kills.rows,

@@ -27,6 +27,7 @@ class Stop(NamedTuple):
     logged: int
     accounted: int
     arrived: Arrived
+    written: int
     done: bool
     took: float
     longest: float  # of the calls that were in flight or came later
@@ -64,7 +65,14 @@ class _Load:
         await asyncio.gather(*(self.task(f"task{n}") for n in range(number)))
 
 
-def run(policy: str, *, threads: int = THREADS, tasks: int = TASKS, seconds: float = 0.5) -> Stop:
+def run(
+    policy: str,
+    *,
+    threads: int = THREADS,
+    tasks: int = TASKS,
+    seconds: float = 0.5,
+    timeout: float = TIMEOUT,
+) -> Stop:
     """Log, stop the queue in the middle, go on logging for a moment, and count."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "lines")
@@ -82,7 +90,7 @@ def run(policy: str, *, threads: int = THREADS, tasks: int = TASKS, seconds: flo
             one.start()
         Event().wait(seconds)
         load.stopping_at = monotonic()
-        done = ctxlog.shutdown(TIMEOUT)
+        done = ctxlog.shutdown(timeout)
         took = monotonic() - load.stopping_at
         Event().wait(0.05)
         load.ended.set()
@@ -93,7 +101,7 @@ def run(policy: str, *, threads: int = THREADS, tasks: int = TASKS, seconds: flo
         accounted = counts["written"] + dropped + counts["unknown"]
         longest = max(load.slowest.values(), default=0.0)
         logged = sum(load.logged.values())
-        return Stop(logged, accounted, Arrived(path), done, took, longest)
+        return Stop(logged, accounted, Arrived(path), counts["written"], done, took, longest)
 
 
 def rows(seconds: float = 1.0) -> Iterator[Row]:

@@ -1,22 +1,53 @@
-"""Assembly: an event's fields from all layers, the stronger over the weaker, each name once."""
+"""Assembly: an event out of its parts: head, ids, fields from all layers, each name once."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 from ctxlog import names
+from ctxlog.clock import AHEAD
+from ctxlog.clock import text_of as stamp_of
+from ctxlog.context.fields import thaw
+from ctxlog.context.foreign import foreign_values
 from ctxlog.context.providers import foreign_providers, providers
 from ctxlog.context.raised import raised_under
 from ctxlog.counting import counters
+from ctxlog.levels import NAMES as LEVEL_NAMES
+from ctxlog.levels import name_of as level_name
+from ctxlog.names import (
+    CALL,
+    EVENT,
+    LEVEL,
+    LOGGER,
+    REQUEST_ID,
+    SPAN_ID,
+    TIMESTAMP,
+    TRACE_FLAGS,
+    TRACE_ID,
+)
 from ctxlog.processors import stack_text
 from ctxlog.texts import bytes_text, safe_str
+from ctxlog.tracebacks import describe, resolve
 from ctxlog.values import freeze_fields
 from ctxlog.walk import is_mapping, unused
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from typing import Protocol
 
+    from ctxlog.clock import Clock
     from ctxlog.context.fields import Fields
+    from ctxlog.ids import TraceIds
+    from ctxlog.processors import CallSite, Clean
+    from ctxlog.types import Processor
+
+    class Stamped(Protocol):
+        """What was current where a line was written, as far as it concerns us."""
+
+        @property
+        def provided(self) -> Mapping[str, object] | None:
+            """What providers gave there."""
+            ...
 
     #: Told of a step that failed: its kind, the part, the error.
     Failed = Callable[[str, object, Exception], None]
@@ -26,6 +57,8 @@ if TYPE_CHECKING:
 #: Characters of an event that is no text.
 TEXT = 4_096
 _CONTAINERS = (dict, list, tuple, set, frozenset)
+_FROZEN = frozenset({dict, tuple})
+_NOTHING: dict[str, object] = {}
 
 
 def layers(  # noqa: PLR0913 - a layer each
@@ -150,20 +183,33 @@ _ID_NAMES = (names.TRACE_ID, names.SPAN_ID, names.TRACE_FLAGS)
 
 
 def add_raised(event: dict[str, Any], error: BaseException) -> None:
-    """Fill gaps from the fields an exception was raised under; conflicts get a name of their own."""
+    """Fill gaps from the fields an exception was raised under; conflicts get a name of their own.
+
+    So does everything that it was raised with in another piece of work: one exception may be shared
+    by many (the failure of a future that several requests await), and their fields must not be.
+    """
     for raised in raised_under(error):
         found: dict[str, Any] = dict(raised.values)
+        elsewhere = _differs(event, REQUEST_ID, found.get(REQUEST_ID))
         if raised.ids is not None:
             ids = (raised.ids.trace_id, raised.ids.span_id, raised.ids.trace_flags)
-            if names.TRACE_ID not in event:
+            if _differs(event, TRACE_ID, raised.ids.trace_id):
+                elsewhere = True
+            if TRACE_ID not in event and not elsewhere:
                 event.update(zip(_ID_NAMES, ids, strict=True))
-            elif event[names.TRACE_ID] != raised.ids.trace_id:
+            elif elsewhere:
                 found.update(zip(_ID_NAMES, ids, strict=True))
         for name, value in found.items():
-            if name in names.HEAD or (name in event and not _same(event[name], value)):
+            if name in event and _same(event[name], value):
+                continue
+            if elsewhere or name in names.HEAD or name in event:
                 event.setdefault(f"exception.fields.{name}", value)
             else:
                 event.setdefault(name, value)
+
+
+def _differs(event: dict[str, Any], name: str, value: object) -> bool:
+    return value is not None and name in event and not _same(event[name], value)
 
 
 def _same(one: object, other: object) -> bool:
@@ -171,3 +217,165 @@ def _same(one: object, other: object) -> bool:
         return bool(one == other)
     except Exception:  # noqa: BLE001 - a value of the application's may compare as it likes
         return False
+
+
+class Assembler:
+    """Puts an event together from what a call gives and what is current; a part of the pipeline."""
+
+    resource: dict[str, object]
+    processors: tuple[Processor, ...]
+    callsite: CallSite | None
+    clock: Clock
+    reads_foreign: bool
+    cleaner: Clean
+    #: Nothing has to be asked or moved, but perhaps for this one line.
+    _simple: bool
+    _nested_resource: bool
+
+    def _failed(self, step: str, part: object, error: Exception, notes: list[str]) -> None:
+        raise NotImplementedError
+
+    def assemble(  # noqa: PLR0913 - see process
+        self,
+        logger: str,
+        level: int,
+        event: object,
+        args: tuple[Any, ...],
+        fields: dict[str, Any],
+        bound: Fields | None,
+        context: Fields,
+        ids: TraceIds | None,
+        stamp_ns: int | None,
+        notes: list[str],
+        stamp: Stamped | None = None,
+    ) -> dict[str, Any]:
+        """Return the event dict: the head, ids, then fields by precedence."""
+        text = (
+            event
+            if type(event) is str and not args
+            else message(event, args, fields, self.cleaner.value)
+        )
+        line = self._head(logger, level, text, ids, stamp_ns)
+        reserved = names.RESERVED if ids is None else names.RESERVED_BESIDE_IDS
+        free = reserved.isdisjoint
+        call: dict[str, Any] = {}
+        if not CALL.isdisjoint(fields):
+            call = {name: fields.pop(name) for name in CALL.intersection(fields)}
+        foreign, provided = None, None
+        if stamp is not None:
+            provided = stamp.provided or _NOTHING
+        elif self.reads_foreign:
+            foreign = foreign_values()
+        if (
+            self._simple
+            and not foreign
+            and not provided
+            and free(fields)
+            and free(context.values)
+            and (bound is None or free(bound.values))
+        ):  # by far the most lines
+            line.update(self.resource)
+            line.update(context.values)
+            shared = self._nested_resource or is_nested(context.values)
+            if bound is not None:
+                line.update(bound.values)
+                shared = shared or is_nested(bound.values)
+            if shared:
+                self._own(line)
+            line.update(fields)
+        else:
+            line.update(self._layered(fields, bound, context, reserved, notes, foreign, provided))
+        if call or self.callsite is not None:
+            self._add_call(line, call)
+        return line
+
+    def _head(
+        self, logger: str, level: int, event: str, ids: TraceIds | None, stamp_ns: int | None
+    ) -> dict[str, Any]:
+        ahead = 0
+        if stamp_ns is None:
+            tick, micro = self.clock.now()
+            stamp, ahead = f"{tick.text}{micro:06d}Z", tick.ahead_ns
+        else:
+            stamp = stamp_of(stamp_ns)
+        line: dict[str, Any] = {
+            TIMESTAMP: stamp,
+            LEVEL: LEVEL_NAMES.get(level) or level_name(level),
+            LOGGER: logger,
+            EVENT: event,
+        }
+        if ids is not None:
+            line[TRACE_ID] = ids.trace_id
+            line[SPAN_ID] = ids.span_id
+            line[TRACE_FLAGS] = ids.trace_flags
+        if ahead:
+            line[AHEAD] = round(ahead / 1e9, 6)
+        return line
+
+    def _layered(  # noqa: PLR0913 - a layer each
+        self,
+        fields: dict[str, Any],
+        bound: Fields | None,
+        context: Fields,
+        reserved: frozenset[str],
+        notes: list[str],
+        foreign: Mapping[str, object] | None,
+        provided: Mapping[str, object] | None,
+    ) -> dict[str, Any]:
+        """Return the fields when providers are to be read, or names move."""
+
+        def failed(step: str, part: object, error: Exception) -> None:
+            self._failed(step, part, error, notes)
+
+        merged = layers(self.resource, context, bound, failed, foreign, provided)
+        self._own(merged)
+        merged.update(fields)
+        names.move(merged, reserved)
+        return merged
+
+    def _own(self, fields: dict[str, Any]) -> None:
+        """Copy nested values: processors may change what they get; the context must not change."""
+        if self.processors:
+            for name, value in fields.items():
+                fields[name] = thaw(value)
+
+    def _add_call(self, line: dict[str, Any], call: dict[str, Any]) -> None:
+        """Give ``exc_info``, ``stack_info`` and ``stacklevel`` of the call their meaning."""
+        error = resolve(call.get("exc_info"))
+        if error is not None:
+            line["exc_info"] = error
+        stack = stack_of(call.get("stack_info"))
+        if stack is not None:
+            _put(line, {names.STACK: stack})
+        if self.callsite is not None:
+            line["stacklevel"] = call.get("stacklevel", 1)
+            self.callsite(None, "", line)
+
+    def _render_exception(self, event: dict[str, Any], notes: list[str]) -> None:
+        error = resolve(event.pop("exc_info"))
+        if error is None:
+            return
+        try:
+            described = describe(error)
+        except Exception as failure:  # noqa: BLE001 - a guarded step
+            self._failed("traceback", describe, failure, notes)
+            described = {"exception.type": type(error).__qualname__}
+        _put(event, described)
+        add_raised(event, error)
+
+
+def is_nested(values: dict[str, Any]) -> bool:
+    """Say whether a value among them is a container.
+
+    Example:
+        >>> is_nested({"a": 1}), is_nested({"a": (1,)})
+        (False, True)
+    """
+    return not _FROZEN.isdisjoint(map(type, values.values()))
+
+
+def _put(event: dict[str, Any], described: Mapping[str, object]) -> None:
+    """Add what belongs to the line itself; a field of the same name moves."""
+    for name in [name for name in described if name in event]:
+        event[names.moved(name, event)] = event[name]
+    event.update(described)

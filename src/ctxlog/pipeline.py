@@ -17,11 +17,9 @@ from threading import local
 from typing import TYPE_CHECKING, Any
 
 from ctxlog import names
-from ctxlog.assembly import add_raised, layers, message, stack_of, text_of
-from ctxlog.clock import AHEAD, Clock
-from ctxlog.clock import text_of as stamp_of
-from ctxlog.context.fields import CURRENT, Fields, thaw
-from ctxlog.context.foreign import foreign_values
+from ctxlog.assembly import Assembler, is_nested, text_of
+from ctxlog.clock import Clock
+from ctxlog.context.fields import CURRENT, Fields
 from ctxlog.context.providers import foreign_providers, providers
 from ctxlog.context.spans import current_ids
 from ctxlog.counting import counted, counters
@@ -29,22 +27,14 @@ from ctxlog.levels import NAMES as LEVEL_NAMES
 from ctxlog.levels import name_of as level_name
 from ctxlog.limits import DEFAULT_LIMITS, Limits
 from ctxlog.names import (
-    CALL,
     ERRORS,
-    EVENT,
     LEVEL,
-    LOGGER,
-    SPAN_ID,
-    TIMESTAMP,
-    TRACE_FLAGS,
-    TRACE_ID,
 )
 from ctxlog.output import Output, called
 from ctxlog.processors import CallSite, Clean
 from ctxlog.redact import Redaction
 from ctxlog.schemas import OTEL, Schema
 from ctxlog.sinks.last_resort import said
-from ctxlog.tracebacks import describe, resolve
 from ctxlog.values import freeze_fields
 from ctxlog.walk import is_mapping
 
@@ -58,9 +48,7 @@ if TYPE_CHECKING:
 
 #: Lines written while making a line (a ``__repr__`` or a processor that logs) nest this deep.
 MAX_NESTING = 3
-_CONTAINERS = frozenset({dict, tuple})
 _MAX_NAMED = 1_024
-_NOTHING: Mapping[str, object] = {}
 _CLOCK = Clock()  # one for all configurations: stamps must not go back at a new one
 _FULL = count()
 _count_full = _FULL.__next__
@@ -91,7 +79,7 @@ class LoggerName:
         return f"<logger {self.name}>"
 
 
-class Pipeline:
+class Pipeline(Assembler):
     """One frozen configuration of the chain; :meth:`process` takes any event through it."""
 
     def __init__(  # noqa: PLR0913 - the parts of a chain, each by name
@@ -112,7 +100,7 @@ class Pipeline:
         self.redaction = Redaction() if redaction is None else redaction
         self.limits = limits
         self.resource = freeze_fields(resource, {})
-        self._nested_resource = _nested(self.resource)
+        self._nested_resource = is_nested(self.resource)
         self.callsite = CallSite() if callsite else None
         self.strict = strict
         self.clock = clock
@@ -242,134 +230,6 @@ class Pipeline:
                 self._failed("processor", processor, error, notes)
         return event
 
-    def assemble(  # noqa: PLR0913 - see process
-        self,
-        logger: str,
-        level: int,
-        event: object,
-        args: tuple[Any, ...],
-        fields: dict[str, Any],
-        bound: Fields | None,
-        context: Fields,
-        ids: TraceIds | None,
-        stamp_ns: int | None,
-        notes: list[str],
-        stamp: Stamp | None = None,
-    ) -> dict[str, Any]:
-        """Return the event dict: the head, ids, then fields by precedence."""
-        text = (
-            event
-            if type(event) is str and not args
-            else message(event, args, fields, self.cleaner.value)
-        )
-        line = self._head(logger, level, text, ids, stamp_ns)
-        reserved = names.RESERVED if ids is None else names.RESERVED_BESIDE_IDS
-        free = reserved.isdisjoint
-        call: dict[str, Any] = {}
-        if not CALL.isdisjoint(fields):
-            call = {name: fields.pop(name) for name in CALL.intersection(fields)}
-        foreign, provided = None, None
-        if stamp is not None:
-            provided = stamp.provided or _NOTHING
-        elif self.reads_foreign:
-            foreign = foreign_values()
-        if (
-            self._simple
-            and not foreign
-            and not provided
-            and free(fields)
-            and free(context.values)
-            and (bound is None or free(bound.values))
-        ):  # by far the most lines
-            line.update(self.resource)
-            line.update(context.values)
-            shared = self._nested_resource or _nested(context.values)
-            if bound is not None:
-                line.update(bound.values)
-                shared = shared or _nested(bound.values)
-            if shared:
-                self._own(line)
-            line.update(fields)
-        else:
-            line.update(self._layered(fields, bound, context, reserved, notes, foreign, provided))
-        if call or self.callsite is not None:
-            self._add_call(line, call)
-        return line
-
-    def _head(
-        self, logger: str, level: int, event: str, ids: TraceIds | None, stamp_ns: int | None
-    ) -> dict[str, Any]:
-        ahead = 0
-        if stamp_ns is None:
-            tick, micro = self.clock.now()
-            stamp, ahead = f"{tick.text}{micro:06d}Z", tick.ahead_ns
-        else:
-            stamp = stamp_of(stamp_ns)
-        line: dict[str, Any] = {
-            TIMESTAMP: stamp,
-            LEVEL: LEVEL_NAMES.get(level) or level_name(level),
-            LOGGER: logger,
-            EVENT: event,
-        }
-        if ids is not None:
-            line[TRACE_ID] = ids.trace_id
-            line[SPAN_ID] = ids.span_id
-            line[TRACE_FLAGS] = ids.trace_flags
-        if ahead:
-            line[AHEAD] = round(ahead / 1e9, 6)
-        return line
-
-    def _layered(  # noqa: PLR0913 - a layer each
-        self,
-        fields: dict[str, Any],
-        bound: Fields | None,
-        context: Fields,
-        reserved: frozenset[str],
-        notes: list[str],
-        foreign: Mapping[str, object] | None,
-        provided: Mapping[str, object] | None,
-    ) -> dict[str, Any]:
-        """Return the fields when providers are to be read, or names move."""
-
-        def failed(step: str, part: object, error: Exception) -> None:
-            self._failed(step, part, error, notes)
-
-        merged = layers(self.resource, context, bound, failed, foreign, provided)
-        self._own(merged)
-        merged.update(fields)
-        names.move(merged, reserved)
-        return merged
-
-    def _own(self, fields: dict[str, Any]) -> None:
-        """Copy nested values: processors may change what they get; the context must not change."""
-        if self.processors:
-            for name, value in fields.items():
-                fields[name] = thaw(value)
-
-    def _add_call(self, line: dict[str, Any], call: dict[str, Any]) -> None:
-        """Give ``exc_info``, ``stack_info`` and ``stacklevel`` of the call their meaning."""
-        error = resolve(call.get("exc_info"))
-        if error is not None:
-            line["exc_info"] = error
-        stack = stack_of(call.get("stack_info"))
-        if stack is not None:
-            _put(line, {names.STACK: stack})
-        if self.callsite is not None:
-            line["stacklevel"] = call.get("stacklevel", 1)
-            self.callsite(None, "", line)
-
-    def _render_exception(self, event: dict[str, Any], notes: list[str]) -> None:
-        error = resolve(event.pop("exc_info"))
-        if error is None:
-            return
-        try:
-            described = describe(error)
-        except Exception as failure:  # noqa: BLE001 - a guarded step
-            self._failed("traceback", describe, failure, notes)
-            described = {"exception.type": type(error).__qualname__}
-        _put(event, described)
-        add_raised(event, error)
-
     # -- when something fails -----------------------------------------------------------------
 
     def _failed(self, step: str, part: object, error: Exception, notes: list[str]) -> None:
@@ -432,19 +292,8 @@ class Pipeline:
         self.deliver(self.cleaner.cleaned(line), level, "")
 
 
-def _nested(values: dict[str, Any]) -> bool:
-    return not _CONTAINERS.isdisjoint(map(type, values.values()))
-
-
 def _given(args: tuple[Any, ...]) -> dict[str, Any]:
     return {"positional_args": args} if args else {}
-
-
-def _put(event: dict[str, Any], described: Mapping[str, object]) -> None:
-    """Add what belongs to the line itself; a field of the same name moves."""
-    for name in [name for name in described if name in event]:
-        event[names.moved(name, event)] = event[name]
-    event.update(described)
 
 
 def _wrong_result(result: object) -> str:

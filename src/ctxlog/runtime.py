@@ -159,7 +159,7 @@ class Runtime:
         """Return every counter by name, each sink's as ``sink.<id>.<name>``."""
         pipelines = sys.modules.get("ctxlog.pipeline")
         read = {"slow_path": pipelines.full_lines() if pipelines else 0, **counters.read()}
-        read.update((f"closed.{name}", number) for name, number in closed.items())
+        read.update((f"closed.{name}", number) for name, number in closed().items())
         for sink in () if self.pipeline is None else self.pipeline.sinks:
             read.update((f"sink.{sink.id}.{name}", n) for name, n in sink.counts().items())
         return read

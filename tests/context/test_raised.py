@@ -43,6 +43,38 @@ def test_conflicts_get_their_own_name_and_the_line_keeps_its_own() -> None:
     assert (line["attempt"], line["exception.fields.attempt"]) == (2, 1)
 
 
+def test_a_failure_that_requests_share_gives_none_the_others_fields() -> None:
+    """Of a future that failed in one request, another's line has nothing under the names themselves."""
+
+    async def request(name: str, shared: asyncio.Future[None]) -> None:
+        with entry({"x-request-id": f"r-{name}"}):
+            try:
+                if name == "a":
+                    with scope(user="alice"):
+                        raise ValueError
+                await shared
+            except ValueError as error:
+                if name == "a":
+                    shared.set_exception(error)
+                log.exception("failed", by=name)
+
+    async def requests() -> None:
+        shared = asyncio.get_running_loop().create_future()
+        await asyncio.gather(*(request(name, shared) for name in "abc"))
+
+    with capture() as lines:
+        asyncio.run(requests())
+    assert "alice" == lines.one(by="a")["user"]
+    for name in "bc":
+        line = lines.one(by=name)
+        assert "user" not in line
+        assert ("r-a", "alice") == (
+            line["exception.fields.request_id"], line["exception.fields.user"]
+        )  # fmt: skip
+        assert f"r-{name}" == line["request_id"]
+        assert line["exception.fields.trace_id"] == lines.one(by="a")["trace_id"]
+
+
 def test_the_first_scope_left_wins() -> None:
     """What an inner scope put on the exception is not replaced by an outer one."""
     with pytest.raises(ValueError) as caught, scope(a="outer"), scope(a="inner"):

@@ -55,7 +55,7 @@ class Backlog(Sink):
     def _begin(self) -> None:
         """Start from nothing: a new queue, or a forked child's copy of one."""
         self.tally = Counters()
-        self._settled = 0  # written, by the writer alone
+        self.settled = 0  # written, by the writer alone
         self._batch: list[Any] = []
         self._left = 0  # lines of it that are not settled yet
         self._hand = 0  # those of them that the sink is being given
@@ -92,7 +92,7 @@ class Backlog(Sink):
     @property
     def written(self) -> int:
         """How many lines the sink took."""
-        return super().written + self._settled
+        return super().written + self.settled
 
     @property
     def depth(self) -> int:

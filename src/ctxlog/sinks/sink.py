@@ -48,6 +48,8 @@ class Sink:
     stop_seconds: float | None = None
     #: It was closed: what it opened has been given back.
     is_closed = False
+    #: Lines written by a thread of the sink's own.
+    settled = 0
     #: The library it writes to: events that came in by that door do not go out by it again.
     door: str | None = None
 
@@ -62,8 +64,8 @@ class Sink:
         self.level = level
         self.renderer = renderer
         self.accept = accept
-        self._written = count()
-        self.count = self._written.__next__
+        self.direct = count()  # lines written by whoever logged them
+        self.count = self.direct.__next__
         self._failed = count()
         self.busy = False
         self.torn = False
@@ -83,7 +85,7 @@ class Sink:
     @property
     def written(self) -> int:
         """How many lines were written."""
-        return counted(self._written)
+        return counted(self.direct)
 
     @property
     def target_stream(self) -> object:

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from collections import deque
 from threading import Thread
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from ctxlog.counting import counters
+from ctxlog.counting import Counters, counted, counters
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from itertools import count
 
     from ctxlog.sinks.sink import Sink
 
-#: What sinks that are closed by now had counted.
-closed: dict[str, int] = {}
+_closed = Counters()
+#: The counters of sinks that were closed last, and where they stood: a line that was on its way
+#: arrives all the same, and is counted by its sink.
+_late: deque[tuple[count[int], int]] = deque()
+_LATE = 64
 
 
 def flush_all(sinks: Iterable[Sink], timeout: float | None = None) -> bool:
@@ -39,10 +44,28 @@ def close_all(sinks: Iterable[Sink], timeout: float | None = None) -> bool:
         except Exception:  # noqa: BLE001 - a stream that is gone cannot be closed
             counters.add("errors.close")
             stopped = False
-        for name, number in sink.counts().items():
-            closed[name] = closed.get(name, 0) + number
+        _add_up(sink)
         done = done and stopped
     return done
+
+
+def _add_up(sink: Sink) -> None:
+    counts = sink.counts()
+    for name, number in counts.items():
+        _closed.add(name, number)
+    _late.append((sink.direct, counts["written"] - sink.settled))
+    while len(_late) > _LATE:
+        counter, before = _late.popleft()
+        _closed.add("written", counted(counter) - before)
+
+
+def closed() -> dict[str, int]:
+    """Return what sinks that are closed by now have counted."""
+    counts = _closed.read()
+    late = sum(counted(counter) - before for counter, before in list(_late))
+    if late:
+        counts["written"] = counts.get("written", 0) + late
+    return counts
 
 
 def replace_all(sinks: Iterable[Sink]) -> None:

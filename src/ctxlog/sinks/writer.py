@@ -215,7 +215,7 @@ class Writer(Backlog):
             if failed:
                 self._drop("failed", number)
             else:
-                self._settled += number
+                self.settled += number
             self._left -= number
             self._hand = 0
             if not self._closing:
