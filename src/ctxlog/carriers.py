@@ -9,7 +9,7 @@ A carrier is a mapping of names to values, or a list of pairs, names and values 
 
 from __future__ import annotations
 
-from ctxlog.context.fields import CURRENT, Fields
+from ctxlog.context.fields import CURRENT, EMPTY, Fields
 from ctxlog.context.snapshot import Snapshot
 from ctxlog.context.spans import ACCESSOR, current_ids, remote_context
 from ctxlog.counting import counters
@@ -37,6 +37,9 @@ X_REQUEST_ID = "x-request-id"
 X_TRACE_ID = "x-trace-id"
 _FLAGS = 0x03  # sampled, random: what version 00 of traceparent knows
 _READ = frozenset({TRACEPARENT, X_REQUEST_ID, X_TRACE_ID})
+_READ_BYTES = frozenset(name.encode() for name in _READ)
+_REQUEST_ID_BYTES = X_REQUEST_ID.encode()
+_NOTHING = Snapshot(EMPTY)
 #: Headers looked at, and characters of each: a flood of them costs no more.
 MAX_HEADERS = 1_000
 MAX_LENGTH = 512
@@ -68,6 +71,27 @@ def extract(carrier: Carrier | None) -> Snapshot:
     context = remote_context(ids)
     carried = () if context is None else ((ACCESSOR, context),)
     return Snapshot(Fields(fields, ids), carried)
+
+
+def extract_lower(headers: Iterable[Any]) -> Snapshot:
+    """Read ids from a request's headers as ASGI has them: pairs of bytes, the names lower-case.
+
+    What :func:`extract` does, for a server's own headers, of which there are many and few are ours.
+
+    Example:
+        >>> extract_lower([(b"accept", b"*/*"), (b"x-request-id", b"r-1")]).values()
+        {'request_id': 'r-1'}
+    """
+    known = _READ_BYTES
+    found = [pair for pair in headers if pair[0] in known]
+    if not found:
+        return _NOTHING
+    if len(found) == 1 and found[0][0] == _REQUEST_ID_BYTES:  # what most of them are
+        request_id = _text(found[0][1]).strip(" \t")
+        if not valid_request_id(request_id):
+            return _NOTHING
+        return Snapshot(Fields({REQUEST_ID: request_id}))
+    return extract(found)
 
 
 def inject(carrier: MutableMapping[str, str] | Pairs) -> None:

@@ -79,17 +79,21 @@ class Work:
             if self.ended:
                 return
             self.ended = True
-            annotated = dict(self._annotated)
-        for name in _OURS.intersection(annotated):
-            annotated[names.moved(name, annotated)] = annotated.pop(name)
-        fields: dict[str, Any] = {
-            **self.facts,
-            **annotated,
-            "outcome": outcome,
-            "duration_s": round((self.finished or monotonic()) - self.started, 6),
-        }
+            annotated = self._annotated
+        fields: dict[str, Any] = self.facts
+        if annotated:
+            annotated = dict(annotated)
+            for name in _OURS.intersection(annotated):
+                annotated[names.moved(name, annotated)] = annotated.pop(name)
+            fields = {**fields, **annotated}
+        fields["outcome"] = outcome
+        fields["duration_s"] = round((self.finished or monotonic()) - self.started, 6)
         if error is not None:
             fields["exc_info"] = error
+        self.write(level, fields)
+
+    def write(self, level: int, fields: dict[str, Any]) -> None:
+        """Write the closing line."""
         get_logger(self.logger).log(level, self.name, **fields)
 
 

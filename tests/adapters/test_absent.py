@@ -56,3 +56,76 @@ def test_importing_ctxlog_loads_no_adapter():
         "{'structlog', 'loguru', 'rich', 'asyncio', 'uvloop'}))\n"
     )
     assert "[]\n" == done.stdout, done.stderr
+
+
+WEB = ["starlette", "fastapi", "uvicorn", "flask", "werkzeug", "django", "asgiref", "gunicorn",
+       "httpx", "requests"]  # fmt: skip
+
+
+def test_the_web_without_any_framework():
+    """Both middlewares serve with none of the web's libraries there, and load none."""
+    code = (
+        "import sys\n"
+        "class Absent:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        f"        if name.partition('.')[0] in {WEB}: raise ModuleNotFoundError(name, name=name)\n"
+        "sys.meta_path.insert(0, Absent())\n"
+        "import asyncio, ctxlog\n"
+        "from ctxlog.adapters import asgi, outgoing, servers, starlette, wsgi\n"
+        "ctxlog.configure(renderer='json')\n"
+        "servers.adopt()()\n"
+        "async def app(scope, receive, send):\n"
+        "    await send({'type': 'http.response.start', 'status': 200})\n"
+        "    await send({'type': 'http.response.body'})\n"
+        "async def send(message): pass\n"
+        "scope = {'type': 'http', 'headers': [(b'x-request-id', b'r-1')]}\n"
+        "asyncio.run(asgi.Middleware(app)(scope, None, send))\n"
+        "def old(environ, start):\n"
+        "    start('200 OK', [])\n"
+        "    return [b'']\n"
+        "body = wsgi.Middleware(old)({'HTTP_X_REQUEST_ID': 'r-1'}, lambda *_: None)\n"
+        "list(body)\n"
+        "body.close()\n"
+        "ctxlog.shutdown()\n"
+    )
+    done = run(code)
+    assert (0, 2) == (done.returncode, done.stderr.count('"request_id":"r-1"')), done.stderr
+
+
+@pytest.mark.parametrize(
+    ("adapter", "library"),
+    [
+        ("httpx", "httpx"),
+        ("requests", "requests"),
+        ("flask", "flask"),
+        ("django", "asgiref"),
+        ("gunicorn", "gunicorn"),
+    ],
+)
+def test_an_adapter_without_its_library(adapter: str, library: str):
+    """Asking for it says which library is missing; everything else works."""
+    code = BLOCK.format(library=library) + (
+        "import ctxlog\n"
+        "ctxlog.configure(renderer='json')\n"
+        "try:\n"
+        f"    import ctxlog.adapters.{adapter}\n"
+        "except ModuleNotFoundError as error:\n"
+        "    ctxlog.get_logger('own').info('absent', name=error.name)\n"
+        "ctxlog.shutdown()\n"
+    )
+    done = run(code)
+    assert 0 == done.returncode, done.stderr
+    assert f'"name":"{library}' in done.stderr
+
+
+def test_the_front_door_loads_nothing_of_the_web():
+    """`import ctxlog` and its configuration load no adapter of the web and no library of it."""
+    code = (
+        "import sys, ctxlog\n"
+        "ctxlog.configure(renderer='json')\n"
+        "ctxlog.get_logger('own').info('loaded', names=sorted(\n"
+        f"    name for name in sys.modules if name.partition('.')[0] in {WEB}\n"
+        "    or name in ('ctxlog.adapters.asgi', 'ctxlog.adapters.wsgi', 'ctxlog.adapters.exchange')))\n"
+        "ctxlog.shutdown()\n"
+    )
+    assert '"names":[]' in run(code).stderr

@@ -17,17 +17,19 @@ from ctxlog.entries import AUTO, KEEP, NEW, entry
 from ctxlog.errors import UsageError, choices
 from ctxlog.ids import valid_request_id
 from ctxlog.levels import DEBUG, ERROR, INFO
+from ctxlog.logger import get_logger
 from ctxlog.names import REQUEST_ID
 from ctxlog.operations import FAILED, SUCCESS, Held, Work, _outcome
 from ctxlog.runtime import runtime
+from ctxlog.values import freeze_fields
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from types import TracebackType
     from typing import Any, Literal
 
-    from ctxlog.carriers import Carrier
     from ctxlog.context.accessors import Carried
+    from ctxlog.logger import BoundLogger
 
 METHOD, PATH, ROUTE = "http.request.method", "url.path", "http.route"
 STATUS = "http.response.status_code"
@@ -45,7 +47,7 @@ _TCHAR = "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRS
 class Options:
     """What both middlewares take, checked once."""
 
-    __slots__ = ("event", "fields", "header", "level", "logger", "quiet", "route", "trace")
+    __slots__ = ("event", "fields", "header", "log", "quiet", "route", "trace")
 
     def __init__(  # noqa: PLR0913 - all of them are options
         self,
@@ -53,7 +55,7 @@ class Options:
         event: str | None,
         header: str | None,
         fields: Callable[[Any], Mapping[str, object]] | None,
-        route: Callable[[Any], str | None] | None,
+        route: Callable[[Any], str | None],
         quiet: Iterable[str],
         trace: Literal["auto", "keep", "new"],
         logger: str,
@@ -64,8 +66,8 @@ class Options:
             raise UsageError(f"header takes the name of an HTTP header or None, not {header!r}")
         if isinstance(quiet, str | bytes):
             raise UsageError(f"quiet takes a collection of paths, such as [{quiet!r}]")
-        for name, function in (("fields", fields), ("route", route)):
-            if function is not None and not callable(function):
+        for name, function in (("fields", fields or str), ("route", route)):
+            if not callable(function):
                 raise UsageError(f"{name} takes a function of the request")
         for name, text in (("event", event), ("logger", logger)):
             if not isinstance(text, str) and (name, text) != ("event", None):
@@ -76,18 +78,24 @@ class Options:
         self.route = route
         self.quiet = frozenset(quiet)
         self.trace: Literal["auto", "keep", "new"] = trace
-        self.logger = logger
+        self.log = get_logger(logger)
 
 
 class Asked(Work):
     """The work that a request asks for; annotations go to it."""
 
-    __slots__ = ("error",)
+    __slots__ = ("_log", "error")
 
-    def __init__(self, event: str, logger: str) -> None:
-        super().__init__(event, logger, None)
+    def __init__(self, event: str, log: BoundLogger, facts: dict[str, object]) -> None:
+        super().__init__(event, log.name, None)
+        self._log = log
+        self.facts = facts
         #: What the framework turned into a response.
         self.error: BaseException | None = None
+
+    def write(self, level: int, fields: dict[str, Any]) -> None:
+        """Write the closing line; that the level is on has been looked up."""
+        runtime.emit(self._log, level, self.name, (), fields)
 
 
 class Exchange(entry):
@@ -99,30 +107,26 @@ class Exchange(entry):
     taken: Snapshot
 
     def __init__(
-        self, options: Options, carrier: Carrier, request: Any, facts: dict[str, object]
+        self, options: Options, taken: Snapshot, request: Any, facts: dict[str, object]
     ) -> None:
-        bound = None
+        bound: Mapping[str, object] | None = None
         if options.fields is not None:
             try:
-                bound = options.fields(request)
-                super().__init__(carrier, bound, trace=options.trace)
+                bound = freeze_fields(options.fields(request), {})
             except Exception:  # noqa: BLE001 - the request goes on without them
                 counters.add("errors.web")
-                bound = None
-        if bound is None:
-            super().__init__(carrier, trace=options.trace)
+        super().__init__(taken, bound, trace=options.trace)
         self._options = options
         self.request_id: str | None = None
-        self.work = Asked(options.event or "", options.logger)
-        self.work.facts = facts
+        self.work = Asked(options.event or "", options.log, facts)
 
     def open(self, below: Fields) -> tuple[Fields, Carried]:
         """Return the entry's fields, with this exchange as what annotations go to."""
         fields, carried = super().open(below)
         self.taken = Snapshot(fields, carried)
-        request_id = fields.values.get(REQUEST_ID)
-        if valid_request_id(request_id):
-            self.request_id = str(request_id)
+        request_id = fields.values[REQUEST_ID]
+        if type(request_id) is str and (not self._bound or valid_request_id(request_id)):
+            self.request_id = request_id  # the entry has checked it, or made it
         if self._options.event is None:
             return fields, carried
         self.work.under = fields
@@ -139,24 +143,23 @@ class Exchange(entry):
 
     def _say(self, request: Any, outcome: str, error: BaseException | None) -> None:
         work = self.work
-        if work.ended:
-            return
         facts = work.facts
         if error is not None and outcome is SUCCESS:
             outcome, _ = _outcome(error)
         if outcome is FAILED or outcome is SUCCESS:
-            status = facts.get(STATUS)
+            status: Any = facts.get(STATUS)
             if status is None and outcome is FAILED and CLOSE_CODE not in facts:
                 status = facts[STATUS] = SERVER_ERROR  # what the server now answers by itself
-            if isinstance(status, int) and status >= SERVER_ERROR:
+            if type(status) is int and status >= SERVER_ERROR:
                 outcome = FAILED
                 error = error or work.error
+        options = self._options
         if outcome is FAILED:
             level = ERROR
         else:
             error = None
-            level = DEBUG if facts.get(PATH) in self._options.quiet else INFO
-        if runtime.channel(work.logger).threshold > level:
+            level = DEBUG if options.quiet and facts.get(PATH) in options.quiet else INFO
+        if not options.log.is_enabled_for(level):
             work.ended = True
             return
         if ROUTE not in facts:
@@ -165,8 +168,6 @@ class Exchange(entry):
 
     def find_route(self, request: Any) -> None:
         """Ask for the template of the request's route."""
-        if self._options.route is None:
-            return
         try:
             route = self._options.route(request)
         except Exception:  # noqa: BLE001 - a function of the application's

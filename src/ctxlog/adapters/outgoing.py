@@ -29,7 +29,10 @@ class Hosts:
     """
 
     def __init__(self, hosts: Iterable[str]) -> None:
-        names = [hosts] if isinstance(hosts, str) else list(hosts)
+        try:
+            names = [hosts] if isinstance(hosts, str) else list(hosts)
+        except TypeError:
+            names = []
         wrong = [name for name in names if not isinstance(name, str) or not name.strip(".")]
         if not names or wrong:
             raise UsageError(

@@ -21,6 +21,7 @@ from ctxlog.adapters.exchange import (
     ended_now,
     facts_of,
 )
+from ctxlog.carriers import extract
 from ctxlog.context.raised import remember
 from ctxlog.counting import counters
 from ctxlog.operations import SUCCESS
@@ -94,7 +95,7 @@ class Middleware:
         try:
             exchange = Exchange(
                 self._options,
-                _headers(environ),
+                extract(_headers(environ)),
                 environ,
                 facts_of(environ.get("REQUEST_METHOD"), _path(environ)),
             )
