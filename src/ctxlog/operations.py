@@ -174,9 +174,14 @@ class operation:  # noqa: N801 - reads as a function, like contextlib.suppress
         frame = frame_of(self)
         if frame is not None:  # what was bound in the meantime belongs on the closing line too
             work.under = Fields(frame.fields.values, frame.fields.ids)
-        outcome, level = _outcome(error)
+        outcome, level, shown = self.judge(error)
         # under its own fields, whatever was bound or left in between
-        Snapshot(work.under).run(work.end, outcome, error if outcome is FAILED else None, level)
+        Snapshot(work.under).run(work.end, outcome, shown, level)
+
+    def judge(self, error: BaseException | None) -> tuple[str, int, BaseException | None]:
+        """Return the outcome, the closing line's level, and the exception that it shows."""
+        outcome, level = _outcome(error)
+        return outcome, level, error if outcome is FAILED else None
 
     def _begin(self, below: Fields) -> Fields:
         deadline = None if self._timeout is None else monotonic() + self._timeout
