@@ -56,3 +56,18 @@ def test_importing_ctxlog_loads_no_adapter():
         "{'structlog', 'loguru', 'rich', 'asyncio', 'uvloop', 'kopf', 'kubernetes'}))\n"
     )
     assert "[]\n" == done.stdout, done.stderr
+
+
+@pytest.mark.parametrize("library", ["kubernetes", "kubernetes_asyncio"])
+def test_an_api_client_may_be_absent_or_loaded_later(library: str):
+    """Installing loads nothing; without the library nothing happens, with it its clients are ours."""
+    adapter = "kubernetes_client" if library == "kubernetes" else library
+    install = f"import sys\nimport ctxlog.adapters.{adapter} as adapter\nadapter.install()\n"
+    done = run(BLOCK.format(library=library) + install + "adapter.uninstall()\nprint('fine')\n")
+    assert "fine\n" == done.stdout, done.stderr
+    done = run(
+        f"{install}assert {library!r} not in sys.modules\n"
+        f"import {library}.client\n"
+        f"print({library}.client.ApiClient.__init__.__ctxlog_original__ is not None)\n"
+    )
+    assert "True\n" == done.stdout, done.stderr
