@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from typing import Any, ParamSpec, Self, TypeVar
 
     from ctxlog.context.accessors import Carried
+    from ctxlog.logger import BoundLogger
 
     P = ParamSpec("P")
     R = TypeVar("R")
@@ -85,7 +86,19 @@ class _Work:
         }
         if error is not None:
             fields["exc_info"] = error
-        get_logger(self.logger).log(level, self.name, **fields)
+        _logger(self.logger).log(level, self.name, **fields)
+
+
+_loggers: dict[str, BoundLogger] = {}
+
+
+def _logger(name: str) -> BoundLogger:
+    logger = _loggers.get(name)
+    if logger is None:
+        if len(_loggers) >= MAX_ANNOTATIONS:
+            _loggers.clear()
+        logger = _loggers[name] = get_logger(name)
+    return logger
 
 
 class operation:  # noqa: N801 - reads as a function, like contextlib.suppress
@@ -171,10 +184,14 @@ class operation:  # noqa: N801 - reads as a function, like contextlib.suppress
         work, self._work = self._work, None
         if work is None or work.under is None:
             return
-        frame = frame_of(self)
-        if frame is not None:  # what was bound in the meantime belongs on the closing line too
-            work.under = Fields(frame.fields.values, frame.fields.ids)
         outcome, level, shown = self.judge(error)
+        frame = CURRENT.get()
+        if frame.owner is self:  # by far the most often: its fields are what is current
+            work.end(outcome, shown, level)
+            return
+        mine = frame_of(self)
+        if mine is not None:  # what was bound in the meantime belongs on the closing line too
+            work.under = Fields(mine.fields.values, mine.fields.ids)
         # under its own fields, whatever was bound or left in between
         Snapshot(work.under).run(work.end, outcome, shown, level)
 

@@ -9,20 +9,23 @@
 from __future__ import annotations
 
 import sys
-import uuid
 from typing import TYPE_CHECKING
 
+from ctxlog.context.accessors import enter_carried
+from ctxlog.context.fields import CURRENT, Frame
 from ctxlog.entries import entry
+from ctxlog.ids import new_request_id
 from ctxlog.kubernetes.identity import identify
 from ctxlog.operations import operation
-from ctxlog.values import freeze_fields
+from ctxlog.values import freeze, freeze_fields
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from types import TracebackType
     from typing import Self
 
     from ctxlog.carriers import Carrier
+    from ctxlog.context.accessors import Carried
+    from ctxlog.context.fields import Fields
     from ctxlog.context.snapshot import Snapshot
     from ctxlog.ids import TraceIds
 
@@ -39,12 +42,23 @@ def new_reconcile_id() -> str:
 
     Example:
         >>> len(new_reconcile_id())
-        36
+        32
     """
-    return str(uuid.uuid4())
+    return new_request_id()
 
 
-class reconcile:  # noqa: N801 - reads as a function, as entry and operation do
+class Unit(operation):
+    """An operation whose logger is told, rather than found."""
+
+    __slots__ = ()
+
+    def named(self, logger: str) -> Self:
+        """Set the logger of the closing line."""
+        self._logger = logger
+        return self
+
+
+class reconcile(Unit):  # noqa: N801 - reads as a function, as entry and operation do
     """Run a block as one reconcile: an entry with the object's identity, closed by one line.
 
     Nothing of what was bound before shows in it, nothing bound in it stays. Its closing line is the
@@ -76,7 +90,7 @@ class reconcile:  # noqa: N801 - reads as a function, as entry and operation do
         ('db', 'scale', 'success')
     """
 
-    __slots__ = ("_entry", "_operation")
+    __slots__ = ("_entry",)
 
     def __init__(  # noqa: PLR0913 - what a reconcile is known by, each by name
         self,
@@ -93,41 +107,30 @@ class reconcile:  # noqa: N801 - reads as a function, as entry and operation do
         logger: str | None = None,
         **more: object,
     ) -> None:
+        super().__init__(EVENT)
         known = identify(thing, kind=kind)
         known[RECONCILE_ID] = new_reconcile_id()
-        for name, value in ((HANDLER, handler), (REASON, reason), (RETRY, retry)):
-            if value is not None:
-                known[name] = value
-        known.update(freeze_fields(fields, more))
-        self._entry = entry(carrier, known, link=link)
-        self._operation = Unit(EVENT).named(
-            logger or sys._getframe(1).f_globals.get("__name__") or "root"  # noqa: SLF001
-        )
+        if handler is not None:
+            known[HANDLER] = freeze(handler)
+        if reason is not None:
+            known[REASON] = freeze(reason)
+        if retry is not None:
+            known[RETRY] = freeze(retry)
+        if fields is not None or more:
+            known.update(freeze_fields(fields, more))
+        self._entry = entry.of(known, carrier, link)
+        self._logger = logger or sys._getframe(1).f_globals.get("__name__") or "root"  # noqa: SLF001
 
     def __enter__(self) -> Self:
-        self._entry.__enter__()
-        self._operation.__enter__()
+        frame = CURRENT.get()
+        fields, carried = self._entry.open(frame.fields)
+        CURRENT.set(Frame(self._begin(fields), frame, self, enter_carried(carried)))
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._operation.__exit__(kind, error, traceback)
-        self._entry.__exit__(kind, error, traceback)
+    def open(self, below: Fields) -> tuple[Fields, Carried]:
+        """Begin, for a generator whose steps run in this reconcile."""
+        fields, carried = self._entry.open(below)
+        return self._begin(fields), carried
 
     def __repr__(self) -> str:
         return f"<reconcile {self._entry!r}>"
-
-
-class Unit(operation):
-    """An operation whose logger is told, rather than found."""
-
-    __slots__ = ()
-
-    def named(self, logger: str) -> Self:
-        """Set the logger of the closing line."""
-        self._logger = logger
-        return self
