@@ -82,10 +82,11 @@ class entry:  # noqa: N801 - reads as a function, like contextlib.suppress
         bound: dict[str, object],
         carrier: Carrier | Snapshot | None = None,
         link: Snapshot | TraceIds | None = None,
+        trace: Literal["auto", "keep", "new"] = "auto",
     ) -> Self:
         """Return an entry with fields that are normalised already: for what makes many of them."""
         made = cls.__new__(cls)
-        made._fill(bound, carrier, link)  # noqa: SLF001 - its own class
+        made._fill(bound, carrier, link, trace)  # noqa: SLF001 - its own class
         return made
 
     def _fill(
@@ -93,13 +94,14 @@ class entry:  # noqa: N801 - reads as a function, like contextlib.suppress
         bound: dict[str, object],
         carrier: Carrier | Snapshot | None,
         link: Snapshot | TraceIds | None,
+        trace: Literal["auto", "keep", "new"],
     ) -> None:
         if carrier is None:
             self._carrier = _NOTHING
         else:
             self._carrier = carrier if isinstance(carrier, Snapshot) else extract(carrier)
         self._link = _linked(link)
-        self._trace = "auto"
+        self._trace = trace
         self._bound = bound
 
     def __enter__(self) -> Self:

@@ -188,10 +188,14 @@ class operation:  # noqa: N801 - reads as a function, like contextlib.suppress
         frame = CURRENT.get()
         if frame.owner is self:  # by far the most often: its fields are what is current
             work.end(outcome, shown, level)
+            mine = frame.fields
+            below = None if frame.parent is None else frame.parent.fields
+            if below is not None and below.values is mine.values and below.ids is mine.ids:
+                below.encoded = mine.encoded  # what comes after is under the same
             return
-        mine = frame_of(self)
-        if mine is not None:  # what was bound in the meantime belongs on the closing line too
-            work.under = Fields(mine.fields.values, mine.fields.ids)
+        own = frame_of(self)
+        if own is not None:  # what was bound in the meantime belongs on the closing line too
+            work.under = Fields(own.fields.values, own.fields.ids)
         # under its own fields, whatever was bound or left in between
         Snapshot(work.under).run(work.end, outcome, shown, level)
 
@@ -206,7 +210,7 @@ class operation:  # noqa: N801 - reads as a function, like contextlib.suppress
         if outer is not None and outer.deadline is not None:
             deadline = outer.deadline if deadline is None else min(deadline, outer.deadline)
         work = self._work = _Work(self._name, self._logger, deadline)
-        values = {**below.values, **self._bound}
+        values = {**below.values, **self._bound} if self._bound else below.values
         work.under = Fields(values, below.ids)  # without the operation: it must not hold itself
         return Fields(values, below.ids, _Held(work))
 

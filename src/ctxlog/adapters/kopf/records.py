@@ -35,14 +35,16 @@ class Identity(logging.Filter):
 
     def _add(self, record: logging.LogRecord, ref: Mapping[str, object]) -> None:
         own = record.__dict__
-        fields = identify(ref)
         bound = CURRENT.get().fields.values
-        if bound.get(UID) != fields.get(UID) and RESOURCE_VERSION in bound:
-            fields[RESOURCE_VERSION] = None  # another object's
-        for name, value in fields.items():
-            own.setdefault(name, value)
+        uid = ref.get("uid")
+        if uid is None or bound.get(UID) != uid:  # else the context has it all
+            fields = identify(ref)
+            if RESOURCE_VERSION in bound:
+                fields[RESOURCE_VERSION] = None  # another object's
+            for name, value in fields.items():
+                own.setdefault(name, value)
         own[HIDDEN] = THEIRS
-        if fields.get("k8s.object.kind") == "Secret" and isinstance(record.msg, str):
+        if ref.get("kind") == "Secret" and isinstance(record.msg, str):
             said, colon, _ = record.msg.partition(": {")  # a patch holds the last handled body
             if colon:
                 record.msg, record.args = f"{said}: {MASK}", ()

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ctxlog.context.fields import CURRENT
-from ctxlog.context.snapshot import snapshot
+from ctxlog.context.accessors import enter_carried
+from ctxlog.context.fields import CURRENT, EMPTY, Frame, leave
+from ctxlog.context.snapshot import Snapshot, snapshot
 from ctxlog.entries import entry
-from ctxlog.kubernetes.identity import identify
+from ctxlog.kubernetes.identity import RESOURCE_VERSION, UID, identify
 from ctxlog.kubernetes.reconcile import (
     EVENT,
     HANDLER,
@@ -22,8 +23,6 @@ from ctxlog.levels import DEBUG, INFO, WARNING
 if TYPE_CHECKING:
     from typing import Self
 
-    from ctxlog.context.snapshot import Snapshot
-
 #: Where a daemon's cause keeps the context that it was spawned under.
 ORIGIN = "_ctxlog_origin"
 RETRIED = "retry"
@@ -33,9 +32,10 @@ ACTIVITY = "activity"
 
 def told(cause: Any, handler: Any, retry: object) -> dict[str, object]:
     """Return the fields of one run: the object's identity, handler, reason, retry."""
-    resource = getattr(cause, "resource", None)
     body = getattr(cause, "body", None)
-    fields = {} if body is None else identify(body, kind=_kind(resource))
+    fields = {} if body is None else _known(body) or identify(
+        body, kind=_kind(getattr(cause, "resource", None))
+    )  # fmt: skip
     fields[HANDLER] = _text(getattr(handler, "id", None))
     reason = reason_of(cause, handler)
     if reason is not None:
@@ -43,6 +43,20 @@ def told(cause: Any, handler: Any, retry: object) -> dict[str, object]:
     if isinstance(retry, int):
         fields[RETRY] = retry
     return fields
+
+
+def _known(body: Any) -> dict[str, object] | None:
+    """Return the identity that the event's cycle has found, if it is this object's."""
+    bound = CURRENT.get().fields.values
+    if UID not in bound or RECONCILE_ID not in bound:
+        return None
+    try:
+        metadata = body["metadata"]
+        if metadata["uid"] != bound[UID] or metadata["resourceVersion"] != bound[RESOURCE_VERSION]:
+            return None
+    except (KeyError, TypeError):
+        return None
+    return {name: value for name, value in bound.items() if name.startswith("k8s.object.")}
 
 
 def reason_of(cause: Any, handler: Any) -> str | None:
@@ -85,19 +99,36 @@ def entry_of(cause: Any, handler: Any, retry: object, annotation: str | None) ->
         fields[RECONCILE_ID] = new_reconcile_id()
         return entry(None, fields, link=origin or snapshot(), trace="new")
     current = CURRENT.get().fields
-    identity = current.values.get(RECONCILE_ID)
-    fields[RECONCILE_ID] = identity or new_reconcile_id()
-    if identity:
-        return entry(snapshot(), fields)
-    return entry(_annotated(getattr(cause, "body", None), annotation), fields)
-
-
-def entry_of_event(raw_event: Any, resource: Any, annotation: str | None) -> entry:
-    """Return the entry that the handling of one event is: kopf's own lines are written in it."""
-    body = raw_event.get("object")
-    fields = identify(body, kind=_kind(resource))
+    if RECONCILE_ID in current.values:  # an event's cycle: its ids go on
+        fields[RECONCILE_ID] = current.values[RECONCILE_ID]
+        return entry.of(fields, Snapshot(current))
     fields[RECONCILE_ID] = new_reconcile_id()
-    return entry(_annotated(body, annotation), fields, trace="auto" if annotation else "new")
+    return entry.of(fields, _annotated(getattr(cause, "body", None), annotation))
+
+
+class Cycle:
+    """The block that the handling of one event is: kopf's own lines are written in it.
+
+    An entry that is a new trace, or the annotation's: never that of what the operator was started
+    under.
+    """
+
+    __slots__ = ("_carried", "_fields")
+
+    def __init__(self, raw_event: Any, resource: Any, annotation: str | None) -> None:
+        body = raw_event.get("object")
+        fields = identify(body, kind=_kind(resource))
+        fields[RECONCILE_ID] = new_reconcile_id()
+        inbound = _annotated(body, annotation)
+        fresh = entry.of(fields, inbound, trace="new" if inbound is None else "auto")
+        self._fields, self._carried = fresh.open(EMPTY)
+
+    def __enter__(self) -> Self:
+        CURRENT.set(Frame(self._fields, CURRENT.get(), self, enter_carried(self._carried)))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        leave(self)
 
 
 def entry_of_daemon(cause: Any, handler: Any) -> entry:

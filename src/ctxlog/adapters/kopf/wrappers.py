@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from ctxlog.adapters.kopf import posting, root
 from ctxlog.adapters.kopf.processes import settings_for
-from ctxlog.adapters.kopf.units import entry_of, entry_of_daemon, entry_of_event, run_of
+from ctxlog.adapters.kopf.units import Cycle, entry_of, entry_of_daemon, run_of
 from ctxlog.counting import counters
 
 if TYPE_CHECKING:
@@ -67,9 +67,7 @@ def around_event(original: Original) -> Original:
         if not state.active:
             return await original(*args, **kwargs)
         posting.remember(kwargs.get("event_queue"))
-        block = _made(
-            entry_of_event, kwargs.get("raw_event"), kwargs.get("resource"), state.annotation
-        )
+        block = _made(Cycle, kwargs.get("raw_event"), kwargs.get("resource"), state.annotation)
         with block:
             return await original(*args, **kwargs)
 

@@ -269,8 +269,15 @@ def _joining(  # noqa: C901, PLR0915 - one function on purpose, as in fastpath
                         value = fields[name] = own[name]
                         if type(value) not in simple:
                             is_simple = False
-                elif keys[0] != last or added < 0 or HIDDEN in keys:
-                    return None  # nothing comes in between, only out
+                elif keys[0] != last or added < 0:  # nothing comes in between, only out
+                    return None
+                elif HIDDEN in keys:  # those of one adapter: it hides the same ones each time
+                    hidden = own[HIDDEN]
+                    shown = tuple([k for k in extra_of(record) if k not in hidden])
+                    fields = {name: own[name] for name in shown}
+                    is_simple = simple.issuperset(map(type, fields.values()))
+                    if len(plain_keys) < MAX_HEADS:
+                        plain_keys[keys] = shown
                 else:
                     fields = {k: own[k] for k in keys[1:] if k[0] != "_" and k not in later}
                     is_simple = simple.issuperset(map(type, fields.values()))
