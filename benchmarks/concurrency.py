@@ -35,7 +35,7 @@ import ctxlog
 from ctxlog.propagation import executors
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Generator, Sequence
 
 PAGE = Path(__file__).parent.parent / "docs" / "reference" / "concurrency.md"
 BEGIN = "<!-- figures: begin; written by `python -m benchmarks.concurrency --write` -->"
@@ -220,7 +220,7 @@ def _trip(pool: futures.Executor, turns: int) -> float:
 
 
 @contextlib.contextmanager
-def one_core() -> Iterator[None]:
+def one_core() -> Generator[None]:
     """Keep to one core, where the system lets us."""
     cores = os.sched_getaffinity(0) if hasattr(os, "sched_setaffinity") else None
     if cores is not None:

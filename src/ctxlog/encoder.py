@@ -10,6 +10,7 @@ from ctxlog.levels import name_of as level_name
 from ctxlog.pipeline import NESTING
 from ctxlog.renderers.json import encode
 from ctxlog.values import SCALARS, Lazy
+from ctxlog.walk import SECRET_KINDS
 
 if TYPE_CHECKING:
     from typing import TypeAlias
@@ -255,13 +256,16 @@ def ordinary(  # noqa: PLR0911 - one test after the other
 
     Then orjson may have it as it is; a walk through :func:`plain` takes three times as long.
     """
-    kind = type(value)
-    if kind is float:
+    its = type(value)
+    if its is float:
         return bool(value - value == 0.0)
     if not depth or len(value) > encoder.items:
         return False
-    if kind is dict:
+    if its is dict:
         safe = encoder.safe
+        kind = value.get("kind")
+        if type(kind) is str and kind in SECRET_KINDS:
+            return False
         for name, item in value.items():
             if type(name) is not str or (name not in safe and not encoder.fits(name)):
                 return False

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ctxlog.carriers import extract
 from ctxlog.context.accessors import enter_carried
 from ctxlog.context.decorate import decorate
-from ctxlog.context.fields import CURRENT, Fields, Frame, leave
+from ctxlog.context.fields import CURRENT, EMPTY, Fields, Frame, leave
 from ctxlog.context.raised import remember
 from ctxlog.context.snapshot import Snapshot
 from ctxlog.context.spans import ACCESSOR, ids_in, live_context, remote_context
@@ -76,6 +76,34 @@ class entry:  # noqa: N801 - reads as a function, like contextlib.suppress
         self._trace = trace
         self._bound = freeze_fields(fields, more)
 
+    @classmethod
+    def of(
+        cls,
+        bound: dict[str, object],
+        carrier: Carrier | Snapshot | None = None,
+        link: Snapshot | TraceIds | None = None,
+        trace: Literal["auto", "keep", "new"] = "auto",
+    ) -> Self:
+        """Return an entry with fields that are normalised already: for what makes many of them."""
+        made = cls.__new__(cls)
+        made._fill(bound, carrier, link, trace)  # noqa: SLF001 - its own class
+        return made
+
+    def _fill(
+        self,
+        bound: dict[str, object],
+        carrier: Carrier | Snapshot | None,
+        link: Snapshot | TraceIds | None,
+        trace: Literal["auto", "keep", "new"],
+    ) -> None:
+        if carrier is None:
+            self._carrier = _NOTHING
+        else:
+            self._carrier = carrier if isinstance(carrier, Snapshot) else extract(carrier)
+        self._link = _linked(link)
+        self._trace = trace
+        self._bound = bound
+
     def __enter__(self) -> Self:
         frame = CURRENT.get()
         fields, carried = self.open(frame.fields)
@@ -127,6 +155,9 @@ class entry:  # noqa: N801 - reads as a function, like contextlib.suppress
 
     def __repr__(self) -> str:
         return f"<entry {', '.join(self._bound)}>"
+
+
+_NOTHING = Snapshot(EMPTY)
 
 
 def _linked(link: Snapshot | TraceIds | None) -> dict[str, object]:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from typing import Any, ParamSpec, Self, TypeVar
 
     from ctxlog.context.accessors import Carried
+    from ctxlog.logger import BoundLogger
 
     P = ParamSpec("P")
     R = TypeVar("R")
@@ -94,7 +95,19 @@ class Work:
 
     def write(self, level: int, fields: dict[str, Any]) -> None:
         """Write the closing line."""
-        get_logger(self.logger).log(level, self.name, **fields)
+        _logger(self.logger).log(level, self.name, **fields)
+
+
+_loggers: dict[str, BoundLogger] = {}
+
+
+def _logger(name: str) -> BoundLogger:
+    logger = _loggers.get(name)
+    if logger is None:
+        if len(_loggers) >= MAX_ANNOTATIONS:
+            _loggers.clear()
+        logger = _loggers[name] = get_logger(name)
+    return logger
 
 
 class operation:  # noqa: N801 - reads as a function, like contextlib.suppress
@@ -175,12 +188,25 @@ class operation:  # noqa: N801 - reads as a function, like contextlib.suppress
         work, self._work = self._work, None
         if work is None or work.under is None:
             return
-        frame = frame_of(self)
-        if frame is not None:  # what was bound in the meantime belongs on the closing line too
-            work.under = Fields(frame.fields.values, frame.fields.ids)
-        outcome, level = _outcome(error)
+        outcome, level, shown = self.judge(error)
+        frame = CURRENT.get()
+        if frame.owner is self:  # by far the most often: its fields are what is current
+            work.end(outcome, shown, level)
+            mine = frame.fields
+            below = None if frame.parent is None else frame.parent.fields
+            if below is not None and below.values is mine.values and below.ids is mine.ids:
+                below.encoded = mine.encoded  # what comes after is under the same
+            return
+        own = frame_of(self)
+        if own is not None:  # what was bound in the meantime belongs on the closing line too
+            work.under = Fields(own.fields.values, own.fields.ids)
         # under its own fields, whatever was bound or left in between
-        Snapshot(work.under).run(work.end, outcome, error if outcome is FAILED else None, level)
+        Snapshot(work.under).run(work.end, outcome, shown, level)
+
+    def judge(self, error: BaseException | None) -> tuple[str, int, BaseException | None]:
+        """Return the outcome, the closing line's level, and the exception that it shows."""
+        outcome, level = _outcome(error)
+        return outcome, level, error if outcome is FAILED else None
 
     def _begin(self, below: Fields) -> Fields:
         deadline = None if self._timeout is None else monotonic() + self._timeout
@@ -188,7 +214,7 @@ class operation:  # noqa: N801 - reads as a function, like contextlib.suppress
         if outer is not None and outer.deadline is not None:
             deadline = outer.deadline if deadline is None else min(deadline, outer.deadline)
         work = self._work = Work(self._name, self._logger, deadline)
-        values = {**below.values, **self._bound}
+        values = {**below.values, **self._bound} if self._bound else below.values
         work.under = Fields(values, below.ids)  # without the operation: it must not hold itself
         return Fields(values, below.ids, Held(work))
 

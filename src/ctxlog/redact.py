@@ -79,6 +79,11 @@ DEFAULT_NAMES: frozenset[str] = frozenset(
         "card_number",
         "cvv",
         "cvc",
+        # Kubernetes: a Secret's texts, what an annotation keeps of an object, and what nobody reads
+        "string_data",
+        "managed_fields",
+        "last_applied_configuration",
+        "last_handled_configuration",
     ]
 )
 
@@ -98,9 +103,10 @@ def fold(name: str) -> str:
 class Redaction:
     """Which values are masked: by the name they are under, and by patterns in texts if given.
 
-    A name is secret if it, or its last dotted part, is one of ``names`` and ``also`` after folding
-    case, ``-`` and ``_``: ``Client-Secret`` and ``auth.token`` are, ``tokens_used`` and
-    ``secret_name`` are not. Immutable, and compares by value.
+    A name is secret if it, or its last part after a dot or slash, is one of ``names`` and ``also``
+    after folding case, ``-`` and ``_``: ``Client-Secret`` and ``auth.token`` are, ``tokens_used``
+    and ``secret_name`` are not. So is the ``data`` of a Kubernetes Secret. Immutable, and compares
+    by value.
 
     Args:
         names: the well-known names; give your own to replace them.
@@ -164,7 +170,9 @@ class Redaction:
         if answer is None:
             folded = fold(name)
             answer = folded not in self.allow and (
-                folded in self.names or folded.rpartition(".")[2].strip() in self.names
+                folded in self.names
+                or folded.rpartition(".")[2].strip() in self.names
+                or ("/" in folded and folded.rpartition("/")[2].strip() in self.names)
             )
             if len(self._answers) >= REMEMBERED:
                 self._answers.clear()  # ids as keys must not fill it for good

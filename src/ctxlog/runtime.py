@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import sys
 from threading import RLock
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
 
 from ctxlog.context.providers import on_change
 from ctxlog.counting import counters
-from ctxlog.levels import INFO
+from ctxlog.levels import DEBUG, INFO
 from ctxlog.sinks import forking
 from ctxlog.sinks.stopping import closed
 from ctxlog.unconfigured import hand_over
@@ -49,6 +49,8 @@ class Runtime:
         self._levels: dict[str, int] = {}
         self._channels: WeakValueDictionary[str, Channel] = WeakValueDictionary()
         self._next_sink = 1
+        self._chosen: Callable[[Any], bool] | None = None
+        self._normal: dict[str, int] = {}
         on_change(self.rebuild)
 
     # -- loggers and levels -------------------------------------------------------------------
@@ -58,7 +60,7 @@ class Runtime:
         with self.lock:
             channel = self._channels.get(name)
             if channel is None:
-                channel = self._channels[name] = Channel(name, self.threshold(name))
+                channel = self._channels[name] = Channel(name, self._lowest(name))
             return channel
 
     def threshold(self, name: str) -> int:
@@ -92,15 +94,45 @@ class Runtime:
         """Return the global level and those of names."""
         return self._level, dict(self._levels)
 
+    def set_levels(
+        self,
+        level: int,
+        levels: Mapping[str, int],
+        chosen: Callable[[Any], bool] | None = None,
+    ) -> None:
+        """Set all levels at once.
+
+        Args:
+            level: the global one.
+            levels: those of names; what is not here has none of its own any more.
+            chosen: asked, with the logger, for each line below its logger's level and at debug or
+                above: written if it says so.
+        """
+        with self.lock:
+            self._level, self._levels = level, dict(levels)
+            if chosen is None and self._chosen is not None:
+                chosen = _nobody  # a thread may be between asking its logger's level and writing
+            self._chosen = chosen
+            self._swap(self.pipeline, self._emit_for(self.pipeline))
+
+    def _lowest(self, name: str) -> int:
+        """Return the level below which loggers of this name need not ask whether they write."""
+        if self._chosen in (None, _nobody) or self.pipeline is None:
+            return self.threshold(name)
+        least = min((sink.level for sink in self.pipeline.sinks), default=DEBUG)
+        return min(self.threshold(name), max(DEBUG, least))
+
     def _spread(self) -> None:
+        self._normal = {}
         for channel in list(self._channels.values()):
-            channel.threshold = self.threshold(channel.name)
+            channel.threshold = self._lowest(channel.name)
 
     # -- configuration ------------------------------------------------------------------------
 
     def install(self, pipeline: Pipeline | None, level: int, levels: Mapping[str, int]) -> None:
         """Make a pipeline (or none) current. Lines under way finish in the one before."""
         with self.lock:
+            self._chosen = None  # whoever chose did so for the configuration before
             emit = self._emit_for(pipeline)  # the step that can fail comes first
             self._level, self._levels = level, dict(levels)
             self._swap(pipeline, emit)
@@ -110,7 +142,22 @@ class Runtime:
             return self.unconfigured
         from ctxlog import fastpath  # here: an unconfigured library loads no renderer
 
-        return fastpath.build(pipeline)
+        emit = fastpath.build(pipeline)
+        return emit if self._chosen is None else self._choosing(emit, self._chosen)
+
+    def _choosing(
+        self, emit: Callable[..., None], chosen: Callable[[Any], bool]
+    ) -> Callable[..., None]:
+        """Return what writes lines below their logger's level only where they are asked for."""
+
+        def choose(logger: Any, level: int, *args: Any, **options: Any) -> None:
+            normal = self._normal.get(logger.name)
+            if normal is None:
+                normal = self._normal[logger.name] = self.threshold(logger.name)
+            if level >= normal or chosen(logger):
+                emit(logger, level, *args, **options)
+
+        return choose
 
     def _swap(self, pipeline: Pipeline | None, emit: Callable[..., None]) -> None:
         self.pipeline = pipeline
@@ -171,6 +218,10 @@ class Runtime:
     def renew_lock(self) -> None:
         """Make the lock anew in a forked child: its owner may not exist there."""
         self.lock = RLock()
+
+
+def _nobody(_: object) -> bool:
+    return False
 
 
 runtime = Runtime(hand_over)

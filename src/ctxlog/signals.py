@@ -73,8 +73,25 @@ def reopen_on(number: int | None = None) -> Callable[[], None]:
     if number is None:
         raise UsageError("there is no SIGHUP here: say which signal is to reopen the files")
 
+    return act_on(number, reopen)
+
+
+def act_on(number: int, action: Callable[[], object]) -> Callable[[], None]:
+    """Do something when a signal comes, then call the handler that was there.
+
+    Args:
+        number: the signal.
+        action: what to do; short, for it interrupts whatever runs.
+
+    Returns:
+        A callable that puts the handler from before back, unless another one was put over ours.
+
+    Raises:
+        UsageError: as for :func:`drain_on`.
+    """
+
     def handle(caught: int, frame: Any) -> None:
-        reopen()
+        action()
         if callable(before):
             before(caught, frame)
 

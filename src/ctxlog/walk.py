@@ -33,6 +33,10 @@ if TYPE_CHECKING:
 SHORT = 64  # characters of a text that cost nothing, and as many cost as much as one item
 INT_MIN, INT_MAX = -(2**63), 2**64 - 1  # what 64 bits hold, signed or not
 
+#: The kinds of Kubernetes objects that hold secrets, and where.
+SECRET_KINDS = frozenset({"Secret", "SecretList"})
+SECRET_PARTS = frozenset({"data", "string_data", "stringData", "items"})
+
 
 class Walk:
     """One walk over one value. Subclasses say what becomes of the leaves."""
@@ -113,6 +117,10 @@ class Walk:
                 out[name] = self.walk(item, room - 1)
         if size > take:
             out[unused("...", out)] = f"<+{size - take} more>"
+        kind = out.get("kind")
+        if type(kind) is str and kind in SECRET_KINDS and is_secret is not None:
+            for name in SECRET_PARTS.intersection(out):
+                out[name] = self.mask
         self.where = where
         path.pop()
         return out
@@ -321,12 +329,31 @@ def _enum(walk: Walk, value: Any, room: int) -> object:
     return walk.walk(value.value, room - 1) if room > 0 else "<depth>"
 
 
+def _as_dict(walk: Walk, value: Any, room: int) -> object:
+    return walk.walk(value.to_dict(), room - 1) if room > 0 else "<depth>"
+
+
 def _numpy(walk: Walk, value: Any, room: int) -> object:
     return walk.walk(value.item(), room - 1) if room > 0 else "<depth>"
 
 
+def _model(walk: Walk, value: Any, names: Iterable[str], room: int) -> object:
+    """Walk a model of a generated API client: what is set, with the kind that its class stands for."""
+    pairs: list[tuple[object, object]] = [
+        (name, item) for name in names if (item := _attribute(value, name)) is not None
+    ]
+    for kind in SECRET_KINDS:
+        if type(value).__name__.endswith(kind):  # V1Secret: lists leave out the kind of their items
+            pairs.insert(0, ("kind", kind))
+            pairs = list(dict(pairs).items())
+    return walk.mapping(value, pairs, len(pairs), room)
+
+
 def _object(walk: Walk, value: Any, room: int) -> object:
     kind = type(value)
+    names = getattr(kind, "openapi_types", None)
+    if type(names) is dict:
+        return _model(walk, value, names, room)
     if getattr(kind, "__dataclass_fields__", None) is not None:
         from dataclasses import fields
 
@@ -366,6 +393,10 @@ NAMED: dict[str, Handler] = {  # by name: nothing is imported for a type nobody 
     "ipaddress._BaseAddress": _printed,
     "ipaddress._BaseNetwork": _printed,
     "numpy.generic": _numpy,
+    "kubernetes.dynamic.resource.ResourceField": _as_dict,
+    "kubernetes.dynamic.resource.ResourceInstance": _as_dict,
+    "kubernetes_asyncio.dynamic.resource.ResourceField": _as_dict,
+    "kubernetes_asyncio.dynamic.resource.ResourceInstance": _as_dict,
     "pathlib.PurePath": _printed,
     "pathlib._local.PurePath": _printed,
     "uuid.UUID": _printed,

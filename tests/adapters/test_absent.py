@@ -21,7 +21,7 @@ def run(code: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
 
 
-@pytest.mark.parametrize("library", ["structlog", "loguru", "uvloop"])
+@pytest.mark.parametrize("library", ["structlog", "loguru", "uvloop", "kopf", "kubernetes"])
 def test_without_the_library(library: str):
     """Everything of configure's default works, and every door but the absent one."""
     code = BLOCK.format(library=library) + (
@@ -39,7 +39,7 @@ def test_without_the_library(library: str):
     assert (0, 4) == (done.returncode, done.stderr.count('"request_id":"r-1"')), done.stderr
 
 
-@pytest.mark.parametrize("library", ["structlog", "loguru"])
+@pytest.mark.parametrize("library", ["structlog", "loguru", "kopf"])
 def test_the_adapter_itself_says_what_is_missing(library: str):
     """Importing the adapter of an absent library is Python's own error, naming the library."""
     done = run(BLOCK.format(library=library) + f"import ctxlog.adapters.{library}")
@@ -53,7 +53,7 @@ def test_importing_ctxlog_loads_no_adapter():
         "assert not [n for n in sys.modules if n.startswith('ctxlog.adapters')]\n"
         "ctxlog.configure(renderer='json', sinks=[])\n"
         "print(sorted({n.partition('.')[0] for n in sys.modules} & "
-        "{'structlog', 'loguru', 'rich', 'asyncio', 'uvloop'}))\n"
+        "{'structlog', 'loguru', 'rich', 'asyncio', 'uvloop', 'kopf', 'kubernetes'}))\n"
     )
     assert "[]\n" == done.stdout, done.stderr
 
@@ -129,3 +129,18 @@ def test_the_front_door_loads_nothing_of_the_web():
         "ctxlog.shutdown()\n"
     )
     assert '"names":[]' in run(code).stderr
+
+
+@pytest.mark.parametrize("library", ["kubernetes", "kubernetes_asyncio"])
+def test_an_api_client_may_be_absent_or_loaded_later(library: str):
+    """Installing loads nothing; without the library nothing happens, with it its clients are ours."""
+    adapter = "kubernetes_client" if library == "kubernetes" else library
+    install = f"import sys\nimport ctxlog.adapters.{adapter} as adapter\nadapter.install()\n"
+    done = run(BLOCK.format(library=library) + install + "adapter.uninstall()\nprint('fine')\n")
+    assert "fine\n" == done.stdout, done.stderr
+    done = run(
+        f"{install}assert {library!r} not in sys.modules\n"
+        f"import {library}.client\n"
+        f"print({library}.client.ApiClient.__init__.__ctxlog_original__ is not None)\n"
+    )
+    assert "True\n" == done.stdout, done.stderr

@@ -37,6 +37,9 @@ DOOR = "logging"
 STANDARD = tuple(logging.LogRecord("", 0, "", 0, "", (), None).__dict__)
 _LATER = frozenset({"message", "asctime"})  # what formatters leave behind
 _OWN = frozenset(STANDARD) | _LATER
+#: The attribute of a record that names attributes which are no fields: what a library keeps there
+#: for itself, told by that library's adapter.
+HIDDEN = "_ctxlog_hidden"
 _DIGITS = [b"%03d" % number for number in range(1_000)]
 _TRACEBACK = "\nTraceback (most recent call last):\n"
 LAST_MICRO = 0.9999995  # from here on a part of a second rounds to a whole one
@@ -70,10 +73,13 @@ def stamp_of(record: logging.LogRecord) -> Stamp | None:
 
 def extra_of(record: logging.LogRecord) -> dict[Any, Any]:
     """Return what ``extra=``, a filter or a factory has added; names with ``_`` stay out."""
+    hidden = record.__dict__.get(HIDDEN, ())
     return {
         name: value
         for name, value in record.__dict__.items()
-        if name not in _OWN and not (isinstance(name, str) and name.startswith("_"))
+        if name not in _OWN
+        and not (isinstance(name, str) and name.startswith("_"))
+        and name not in hidden
     }
 
 
@@ -265,6 +271,13 @@ def _joining(  # noqa: C901, PLR0915 - one function on purpose, as in fastpath
                             is_simple = False
                 elif keys[0] != last or added < 0:  # nothing comes in between, only out
                     return None
+                elif HIDDEN in keys:  # those of one adapter: it hides the same ones each time
+                    hidden = own[HIDDEN]
+                    shown = tuple([k for k in extra_of(record) if k not in hidden])
+                    fields = {name: own[name] for name in shown}
+                    is_simple = simple.issuperset(map(type, fields.values()))
+                    if len(plain_keys) < MAX_HEADS:
+                        plain_keys[keys] = shown
                 else:
                     fields = {k: own[k] for k in keys[1:] if k[0] != "_" and k not in later}
                     is_simple = simple.issuperset(map(type, fields.values()))

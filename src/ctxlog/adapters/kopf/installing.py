@@ -1,0 +1,193 @@
+"""Installing: the one call, and what it does with a kopf that it does not know."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import logging
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+import kopf
+
+from ctxlog.adapters.kopf import posting, records, root
+from ctxlog.adapters.kopf.units import told
+from ctxlog.adapters.kopf.wrappers import (
+    around_daemon,
+    around_event,
+    around_function,
+    around_handler,
+    state,
+)
+from ctxlog.context.providers import add_provider, remove_provider
+from ctxlog.errors import UsageError
+from ctxlog.logger import get_logger
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_log = get_logger("ctxlog.kopf")
+_CORE = "kopf._core"
+#: Where kopf has what is wrapped, the arguments it must have, and by what.
+PARTS: tuple[tuple[str, str, frozenset[str], Callable[..., Any]], ...] = (
+    (
+        f"{_CORE}.reactor.processing",
+        "process_resource_event",
+        frozenset({"raw_event", "resource"}),
+        around_event,
+    ),
+    (
+        f"{_CORE}.actions.execution",
+        "execute_handler_once",
+        frozenset({"handler", "cause", "state"}),
+        around_handler,
+    ),
+    (
+        f"{_CORE}.actions.invocation",
+        "invoke",
+        frozenset({"fn", "settings", "kwargsrc", "kwargs"}),
+        around_function,
+    ),
+    (f"{_CORE}.engines.daemons", "_runner", frozenset({"cause", "handler"}), around_daemon),
+)
+_MARK = "__ctxlog_original__"
+
+
+class _Installed:
+    def __init__(self) -> None:
+        self.patched: list[tuple[Any, str, Any]] = []
+        self.identity: records.Identity | None = None
+
+
+_installed = _Installed()
+
+
+def install(*, trace_annotation: str | None = None) -> None:
+    """Let every handler of kopf run in an entry of its own; call it after ``ctxlog.configure``.
+
+    At import of the operator's module, or before ``kopf.operator()``. Calling it again changes
+    what was asked for. With a kopf whose inside differs, one warning says what is missing, and
+    the rest holds.
+
+    Args:
+        trace_annotation: an annotation of the handled object that a trace is continued from, such
+            as :data:`ctxlog.adapters.kopf.tracing.ANNOTATION`. Each handling of that object goes on
+            with it, for as long as it has it.
+
+    Raises:
+        UsageError: ``trace_annotation`` is no text.
+
+    Example:
+        >>> install()
+        >>> uninstall()
+    """
+    if trace_annotation is not None and not isinstance(trace_annotation, str):
+        raise UsageError(
+            f"trace_annotation takes an annotation's name, not {type(trace_annotation).__name__}"
+        )
+    state.annotation = trace_annotation
+    root.take_over()
+    if state.active:
+        return
+    state.active = True
+    missing = [
+        f"{module}.{name}"
+        for module, name, wanted, wrapper in PARTS
+        if not _wrap(module, name, wanted, wrapper)
+    ]
+    execution = _module(f"{_CORE}.actions.execution")
+    state.handler_var = getattr(execution, "handler_var", None)
+    state.cause_var = getattr(execution, "cause_var", None)
+    missing += [
+        f"{_CORE}.actions.execution.{name}"
+        for name in ("handler_var", "cause_var")
+        if getattr(state, name) is None
+    ]
+    missing += _install_posting()
+    _wrap_configure()
+    _installed.identity = records.Identity()
+    logging.getLogger(records.LOGGER).addFilter(_installed.identity)
+    if any(".actions." in name for name in missing):
+        add_provider(current_cause)
+    if missing:
+        _log.warning(
+            "this version of kopf is not known: some lines have fewer fields",
+            missing=missing,
+            **{"kopf.version": _version()},
+        )
+
+
+def uninstall() -> None:
+    """Put back what is still ours; what others have wrapped since then turns inert."""
+    state.active = False
+    remove_provider(current_cause)
+    for owner, name, original in reversed(_installed.patched):
+        if getattr(getattr(owner, name, None), _MARK, None) is original:
+            setattr(owner, name, original)
+    _installed.patched.clear()
+    posting.drop()
+    if _installed.identity is not None:
+        logging.getLogger(records.LOGGER).removeFilter(_installed.identity)
+        _installed.identity = None
+    root.give_back()
+
+
+def current_cause() -> dict[str, object] | None:
+    """Return the fields of the handler that runs here: a provider, where nothing can be wrapped."""
+    if state.cause_var is None or state.handler_var is None:
+        return None
+    cause = state.cause_var.get(None)
+    return None if cause is None else told(cause, state.handler_var.get(None), None)
+
+
+def _wrap(module: str, name: str, wanted: frozenset[str], wrapper: Callable[..., Any]) -> bool:
+    owner = _module(module)
+    original = getattr(owner, name, None)
+    if original is None or not inspect.iscoroutinefunction(original):
+        return False
+    if not wanted <= set(inspect.signature(original).parameters):
+        return False
+    _put(owner, name, original, wrapper(original))
+    return True
+
+
+def _put(owner: Any, name: str, original: Any, wrapped: Any) -> None:
+    functools.update_wrapper(wrapped, original)
+    setattr(wrapped, _MARK, original)
+    setattr(owner, name, wrapped)
+    _installed.patched.append((owner, name, original))
+
+
+def _install_posting() -> list[str]:
+    module = _module(f"{_CORE}.engines.posting")
+    original = getattr(module, "enqueue", None)
+    variables = [name for name in posting.VARIABLES if not hasattr(module, name)]
+    if original is None or variables:
+        return [f"{_CORE}.engines.posting.{name}" for name in variables or ["enqueue"]]
+    posting.carry(module)
+    _put(module, "enqueue", original, posting.around_enqueue(original, module))
+    return []
+
+
+def _wrap_configure() -> None:
+    """Wrap both names of kopf's configuration: the public one, and what ``kopf run`` calls."""
+    for owner in (kopf, _module(f"{_CORE}.actions.loggers")):
+        original = getattr(owner, "configure", None)
+        if original is not None:
+            _put(owner, "configure", original, root.around_configure(original))
+
+
+def _module(name: str) -> Any:
+    try:
+        return import_module(name)
+    except ImportError:
+        return None
+
+
+def _version() -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("kopf")
+    except PackageNotFoundError:
+        return "unknown"

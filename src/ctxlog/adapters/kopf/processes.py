@@ -1,0 +1,120 @@
+"""Processes: handlers in a process pool. kopf hands over a Context there, which does not pickle.
+
+kopf calls the pool with ``partial(context.run, partial(function, **kwargs))``. Here the function is
+taken out of it and sent with a snapshot instead; what cannot be pickled of its arguments stays
+behind, and what the handler puts into its ``patch`` comes back.
+"""
+
+from __future__ import annotations
+
+import inspect
+import logging
+import pickle
+from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from functools import partial
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+from ctxlog.propagation.jobs import job
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_LOGGER, _PATCH = "logger", "patch"
+
+
+class ProcessExecutor(Executor):
+    """An executor in front of a process pool, for one call of one handler."""
+
+    def __init__(self, pool: Executor, cause: Any) -> None:
+        self._pool = pool
+        self._patch = getattr(cause, "patch", None)
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        """Submit what kopf made of a handler, without its Context."""
+        call = partial(fn, *args, **kwargs) if args or kwargs else fn
+        inner = call.args[0] if isinstance(call, partial) and call.args else call
+        function, given = inner, {}
+        if isinstance(inner, partial):
+            function, given = partial(inner.func, *inner.args), inner.keywords
+        sent = self._pool.submit(job(_work), function, _portable(function, given))
+        result: Future[Any] = Future()
+        sent.add_done_callback(partial(self._finish, result))
+        return result
+
+    def _finish(self, result: Future[Any], sent: Future[Any]) -> None:
+        if not result.set_running_or_notify_cancel():
+            return
+        error = sent.exception()
+        if error is not None:
+            result.set_exception(error)
+            return
+        value, patch = sent.result()
+        if patch and self._patch is not None:
+            self._patch.update(patch)
+        result.set_result(value)
+
+
+def settings_for(settings: Any, cause: Any) -> Any:
+    """Return the settings that kopf is to invoke a handler with: another executor if need be."""
+    executor: Any = getattr(getattr(settings, "execution", None), "executor", None)
+    if not isinstance(getattr(executor, "wrapped", executor), ProcessPoolExecutor):
+        return settings
+    return SimpleNamespace(execution=SimpleNamespace(executor=ProcessExecutor(executor, cause)))
+
+
+def _work(function: Callable[..., Any], given: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+    patch = given.get(_PATCH)
+    result = function(**given)
+    return result, plain_dict(patch) if patch else {}
+
+
+def _portable(function: Callable[..., Any], given: dict[str, Any]) -> dict[str, Any]:
+    """Return those arguments that the function takes and that can be sent, as plain data."""
+    wanted = _wanted(function)
+    sent: dict[str, Any] = {}
+    for name, value in given.items():
+        if wanted is not None and name not in wanted:
+            continue
+        if name == _LOGGER:
+            sent[name] = _adapter(value)
+            continue
+        plain = plain_dict(value) if hasattr(value, "items") else value
+        try:
+            pickle.dumps(plain)
+        except Exception:  # noqa: BLE001, S112 - a stopper, an index, somebody's memo
+            continue
+        sent[name] = plain
+    return sent
+
+
+def _wanted(function: Callable[..., Any]) -> set[str] | None:
+    """Return the names that a function takes; ``None``: all of them."""
+    parameters = inspect.signature(function).parameters.values()
+    if any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters):
+        return None
+    return {parameter.name for parameter in parameters}
+
+
+def _adapter(logger: Any) -> Any:
+    """Return an object logger that can be sent: the reference, without kopf's settings."""
+    extra = getattr(logger, "extra", None) or {}
+    return logging.LoggerAdapter(
+        logging.getLogger(getattr(logger, "name", "kopf.objects")),
+        {name: value for name, value in extra.items() if name != "settings"},
+    )
+
+
+def plain_dict(value: Any) -> Any:
+    """Return a mapping, and mappings in it, as dicts.
+
+    Example:
+        >>> from types import MappingProxyType
+        >>> plain_dict(MappingProxyType({"a": [MappingProxyType({})]}))
+        {'a': [{}]}
+    """
+    if hasattr(value, "items"):
+        return {name: plain_dict(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain_dict(item) for item in value]
+    return value

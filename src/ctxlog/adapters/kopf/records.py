@@ -1,0 +1,50 @@
+"""Records: kopf's own lines carry the object's identity under the names that all lines have."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from ctxlog.adapters.logging.records import HIDDEN
+from ctxlog.context.fields import CURRENT
+from ctxlog.kubernetes.identity import RESOURCE_VERSION, UID, identify
+from ctxlog.values import MASK
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+#: The logger that every object logger of kopf writes with.
+LOGGER = "kopf.objects"
+#: What kopf puts on its records for itself: not for a line.
+THEIRS = ("settings", "k8s_ref", "k8s_skip")
+
+
+class Identity(logging.Filter):
+    """A filter that lets everything through, and puts the identity beside ``k8s_ref``."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Add the fields; whatever goes wrong, the record stays as it was."""
+        ref = record.__dict__.get("k8s_ref")
+        if ref is None:
+            return True
+        try:
+            self._add(record, ref)
+        except Exception:  # noqa: BLE001 - a line without its identity is better than none
+            record.__dict__[HIDDEN] = THEIRS
+        return True
+
+    def _add(self, record: logging.LogRecord, ref: Mapping[str, object]) -> None:
+        own = record.__dict__
+        bound = CURRENT.get().fields.values
+        uid = ref.get("uid")
+        if uid is None or bound.get(UID) != uid:  # else the context has it all
+            fields = identify(ref)
+            if RESOURCE_VERSION in bound:
+                fields[RESOURCE_VERSION] = None  # another object's
+            for name, value in fields.items():
+                own.setdefault(name, value)
+        own[HIDDEN] = THEIRS
+        if ref.get("kind") == "Secret" and isinstance(record.msg, str):
+            said, colon, _ = record.msg.partition(": {")  # a patch holds the last handled body
+            if colon:
+                record.msg, record.args = f"{said}: {MASK}", ()

@@ -1,0 +1,129 @@
+"""Wrappers: what stands in for four private functions of kopf. Each is guarded by itself.
+
+=====================================  ============================================================
+``processing.process_resource_event``  an event's whole handling: an entry, with kopf's own lines
+``execution.execute_handler_once``     one handler with what kopf says of it: an entry
+``invocation.invoke``                  the handler's function: an operation, and the entry if the
+                                       one above is missing
+``daemons._runner``                    a daemon's or timer's life: a new root, linked
+=====================================  ============================================================
+
+Whatever goes wrong on our side, kopf's function is called as if we were not there.
+"""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any
+
+from ctxlog.adapters.kopf import posting, root
+from ctxlog.adapters.kopf.processes import settings_for
+from ctxlog.adapters.kopf.units import Cycle, entry_of, entry_of_daemon, run_of
+from ctxlog.counting import counters
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+    from contextlib import AbstractContextManager
+
+    Original = Callable[..., Coroutine[Any, Any, Any]]
+
+
+class State:
+    """What was asked for at ``install``.
+
+    Attributes:
+        active: whether the wrappers do anything; after ``uninstall`` they do not.
+        annotation: the annotation that a trace is continued from.
+        handler_var, cause_var: kopf's own context, where it has them.
+    """
+
+    def __init__(self) -> None:
+        self.active = False
+        self.annotation: str | None = None
+        self.handler_var: ContextVar[Any] | None = None
+        self.cause_var: ContextVar[Any] | None = None
+
+
+state = State()
+#: The cause whose handler's entry is open here.
+_open: ContextVar[Any] = ContextVar("ctxlog_kopf_open", default=None)
+
+
+def _made(make: Callable[..., Any], *args: Any) -> AbstractContextManager[Any]:
+    """Return the block that ``make`` returns; one that does nothing if it cannot be made."""
+    try:
+        block: AbstractContextManager[Any] = make(*args)
+    except Exception:  # noqa: BLE001 - an operator must not stop because of its lines
+        counters.add("errors.kopf")
+        return nullcontext()
+    return block
+
+
+def around_event(original: Original) -> Original:
+    """Wrap the handling of one event."""
+
+    async def process_resource_event(*args: Any, **kwargs: Any) -> Any:
+        if not state.active:
+            return await original(*args, **kwargs)
+        posting.remember(kwargs.get("event_queue"))
+        block = _made(Cycle, kwargs.get("raw_event"), kwargs.get("resource"), state.annotation)
+        with block:
+            return await original(*args, **kwargs)
+
+    return process_resource_event
+
+
+def around_handler(original: Original) -> Original:
+    """Wrap one handler, with what kopf logs of it."""
+
+    async def execute_handler_once(*args: Any, **kwargs: Any) -> Any:
+        if not state.active:
+            return await original(*args, **kwargs)
+        cause, retry = kwargs.get("cause"), getattr(kwargs.get("state"), "retries", None)
+        before = _open.get()
+        with _made(entry_of, cause, kwargs.get("handler"), retry, state.annotation):
+            _open.set(cause)
+            try:
+                return await original(*args, **kwargs)
+            finally:
+                _open.set(before)
+
+    return execute_handler_once
+
+
+def around_function(original: Original) -> Original:
+    """Wrap the call of a handler's function."""
+
+    async def invoke(fn: Any, *args: Any, **kwargs: Any) -> Any:
+        if not state.active:
+            return await original(fn, *args, **kwargs)
+        root.keep()
+        cause = kwargs.get("kwargsrc")
+        block: AbstractContextManager[Any] = nullcontext()
+        if _open.get() is None:
+            handler = None if state.handler_var is None else state.handler_var.get(None)
+            retry = (kwargs.get("kwargs") or {}).get("retry")
+            block = _made(entry_of, cause, handler, retry, state.annotation)
+        with block, _made(run_of, fn, cause):
+            before = _open.get()
+            _open.set(None)  # sub-handlers are runs of their own
+            try:
+                kwargs["settings"] = settings_for(kwargs.get("settings"), cause)
+                return await original(fn, *args, **kwargs)
+            finally:
+                _open.set(before)
+
+    return invoke
+
+
+def around_daemon(original: Original) -> Original:
+    """Wrap the life of a daemon or timer."""
+
+    async def runner(*args: Any, **kwargs: Any) -> Any:
+        if not state.active:
+            return await original(*args, **kwargs)
+        with _made(entry_of_daemon, kwargs.get("cause"), kwargs.get("handler")):
+            return await original(*args, **kwargs)
+
+    return runner

@@ -1,0 +1,232 @@
+"""Work: a queue of keys to reconcile, each of which remembers who put it.
+
+As the one that controllers in Go have: a key that waits is there once; one that is being worked on
+and is put again waits until that work is done. Safe between threads.
+
+>>> from ctxlog.context.fields import get_context
+>>> from ctxlog.entries import entry
+>>> queue = WorkQueue(kind="Pod")
+>>> with entry({"x-request-id": "r-1"}):
+...     queue.add("shop/db-0")
+>>> with queue.get() as key:
+...     key, get_context()["link.request_id"], get_context()["k8s.object.ref"]
+('shop/db-0', 'r-1', 'Pod/shop/db-0')
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import threading
+from collections import deque
+from contextlib import suppress
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+from ctxlog.context.snapshot import snapshot
+from ctxlog.kubernetes.reconcile import reconcile
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable
+    from types import TracebackType
+
+    from ctxlog.context.snapshot import Snapshot
+
+
+class QueueClosed(Exception):  # noqa: N818 - as asyncio.QueueEmpty is called
+    """The queue was closed, and nothing is left in it."""
+
+
+class _Waiting:
+    """A key that waits: who put it first, and how often it was put."""
+
+    __slots__ = ("origin", "puts")
+
+    def __init__(self, origin: Snapshot) -> None:
+        self.origin = origin
+        self.puts = 1
+
+
+class Work:
+    """A key that was taken: ``with`` it, it is a reconcile linked to who put it.
+
+    Leaving the block says that it is done; an exception counts as a failed try, and goes on.
+
+    Attributes:
+        key: what was put.
+        origin: the context it was put under.
+        retry: how often it has failed in a row.
+        puts: how often it was put while it waited.
+    """
+
+    __slots__ = ("_queue", "_running", "key", "origin", "puts", "retry")
+
+    def __init__(self, queue: WorkQueue, key: Any, waiting: _Waiting, retry: int) -> None:
+        self._queue = queue
+        self._running: reconcile | None = None
+        self.key = key
+        self.origin = waiting.origin
+        self.puts = waiting.puts
+        self.retry = retry
+
+    def __enter__(self) -> Any:
+        queue = self._queue
+        more: dict[str, object] = {} if self.puts == 1 else {"puts": self.puts}
+        self._running = reconcile(
+            self.key,
+            more,
+            kind=queue.kind,
+            handler=queue.handler,
+            retry=self.retry,
+            link=self.origin,
+            logger=queue.logger,
+        )
+        self._running.__enter__()
+        return self.key
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        running, self._running = self._running, None
+        try:
+            if running is not None:
+                running.__exit__(kind, error, traceback)
+        finally:
+            self._queue.done(self.key, failed=error is not None)
+
+    def __repr__(self) -> str:
+        return f"<work on {self.key!r}>"
+
+
+class WorkQueue:
+    """Keys to reconcile, for any number of workers; see the module.
+
+    Args:
+        kind: the kind of the objects that the keys name.
+        handler: what works on them, by name.
+        logger: the closing lines' logger; default is the calling module.
+    """
+
+    def __init__(
+        self, *, kind: str | None = None, handler: str | None = None, logger: str | None = None
+    ) -> None:
+        self.kind = kind
+        self.handler = handler
+        self.logger: str = logger or sys._getframe(1).f_globals.get("__name__") or "root"  # noqa: SLF001
+        self._ready: deque[Hashable] = deque()
+        self._waiting: dict[Hashable, _Waiting] = {}
+        self._working: set[Hashable] = set()
+        self._failures: dict[Hashable, int] = {}
+        self._changed = threading.Condition()
+        self._listeners: list[Callable[[], None]] = []
+        self._closed = False
+
+    def add(self, key: Hashable) -> None:
+        """Put a key, under the context of now; no effect once the queue is closed."""
+        origin = snapshot()
+        with self._changed:
+            if self._closed:
+                return
+            waiting = self._waiting.get(key)
+            if waiting is not None:
+                waiting.puts += 1
+                return
+            self._waiting[key] = _Waiting(origin)
+            if key not in self._working:
+                self._ready.append(key)
+                self._tell()
+
+    def get(self, timeout: float | None = None) -> Work:
+        """Take the key that has waited longest.
+
+        Args:
+            timeout: seconds to wait at the most.
+
+        Raises:
+            TimeoutError: none came in time.
+            QueueClosed: there is none, and none will come.
+        """
+        ends = None if timeout is None else monotonic() + timeout
+        with self._changed:
+            while True:
+                work = self._take()
+                if work is not None:
+                    return work
+                left = None if ends is None else ends - monotonic()
+                if (left is not None and left <= 0) or not self._changed.wait(left):
+                    work = self._take()
+                    if work is not None:
+                        return work
+                    raise TimeoutError(f"no work within {timeout} s")
+
+    async def aget(self) -> Work:
+        """Take a key from a coroutine; keys may be put from any thread.
+
+        Raises:
+            QueueClosed: there is none, and none will come.
+        """
+        loop = asyncio.get_running_loop()
+        woken = asyncio.Event()
+
+        def wake() -> None:
+            with suppress(RuntimeError):  # its loop was closed under it
+                loop.call_soon_threadsafe(woken.set)
+
+        while True:
+            with self._changed:
+                work = self._take()
+                if work is not None:
+                    return work
+                woken.clear()
+                self._listeners.append(wake)
+            try:
+                await woken.wait()
+            finally:
+                with self._changed:
+                    if wake in self._listeners:
+                        self._listeners.remove(wake)
+
+    def done(self, key: Hashable, *, failed: bool = False) -> None:
+        """Say that the work on a key has ended; leaving its block does it."""
+        with self._changed:
+            self._working.discard(key)
+            if failed:
+                self._failures[key] = self._failures.get(key, 0) + 1
+            else:
+                self._failures.pop(key, None)
+            if key in self._waiting:
+                self._ready.append(key)
+                self._tell()
+
+    def forget(self, key: Hashable) -> None:
+        """Count no failures of a key any more: its object is gone."""
+        with self._changed:
+            self._failures.pop(key, None)
+
+    def close(self) -> None:
+        """Take no more keys; workers get what waits, then :class:`QueueClosed`."""
+        with self._changed:
+            self._closed = True
+            self._tell()
+
+    def __len__(self) -> int:
+        with self._changed:
+            return len(self._waiting)
+
+    def _take(self) -> Work | None:
+        if self._ready:
+            key = self._ready.popleft()
+            self._working.add(key)
+            return Work(self, key, self._waiting.pop(key), self._failures.get(key, 0))
+        if self._closed and not self._waiting:
+            raise QueueClosed("the queue is closed")
+        return None
+
+    def _tell(self) -> None:
+        self._changed.notify_all()
+        listeners, self._listeners = self._listeners, []
+        for wake in listeners:
+            wake()

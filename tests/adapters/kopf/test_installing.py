@@ -1,0 +1,209 @@
+"""Installing: with a kopf that is known, one that is not, and beside kopf's own configuration."""
+
+from __future__ import annotations
+
+import importlib
+import io
+import logging
+from typing import TYPE_CHECKING, Any
+
+import kopf
+import pytest
+
+import ctxlog
+from ctxlog.adapters import kopf as adapter
+from ctxlog.adapters.kopf import processes, root, units, wrappers
+from ctxlog.adapters.kopf.installing import PARTS
+from ctxlog.adapters.kopf.tracing import put_trace
+from ctxlog.errors import UsageError
+from tests.kit import moved
+from tests.kubernetes.cluster import body, cluster, operator, until
+
+if TYPE_CHECKING:
+    from tests.adapters.kopf.conftest import Lines
+
+log = ctxlog.get_logger("operator")
+
+
+async def run_one(lines: Lines) -> dict[str, Any]:
+    """Let an operator handle one object, and return the handler's line."""
+    registry = kopf.OperatorRegistry()
+
+    @kopf.on.event("widgets", id="seen", registry=registry)
+    async def handler(**_: Any) -> None:
+        ctxlog.bind_context(secretly="bound")
+        log.info("seen")
+
+    async with cluster() as there:
+        there.put(body(1))
+        async with operator(there, registry) as running:
+            await until(lambda: lines.of(event="seen"), running)
+    return lines.of(event="seen")[0]
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("gone", range(len(PARTS)), ids=lambda n: PARTS[n][1])
+async def test_each_private_part_may_be_missing(
+    gone: int, lines: Lines, monkeypatch: pytest.MonkeyPatch
+):
+    """One warning names it; the operator runs, and the handler's line has its object all the same."""
+    module, name, *_ = PARTS[gone]
+    adapter.uninstall()
+    lines.clear()
+    known = list(PARTS)
+    known[gone] = (module, f"{name}_gone", *PARTS[gone][2:])
+    monkeypatch.setattr("ctxlog.adapters.kopf.installing.PARTS", known)
+    adapter.install()
+    (warning,) = lines.of(level="warning")
+    assert [f"{module}.{name}_gone"] == warning["missing"]
+    line = await run_one(lines)
+    assert ("Widget/shop/w-1", "seen") == (line["k8s.object.ref"], line["handler"])
+
+
+@pytest.mark.asyncio
+async def test_with_nothing_to_wrap_the_object_is_still_on_the_line(
+    lines: Lines, monkeypatch: pytest.MonkeyPatch
+):
+    """What kopf's own variables tell is read where the line is written."""
+    adapter.uninstall()
+    lines.clear()
+    unknown = [(module, f"{name}_gone", *rest) for module, name, *rest in PARTS]
+    monkeypatch.setattr("ctxlog.adapters.kopf.installing.PARTS", unknown)
+    adapter.install()
+    assert 1 == len(lines.of(level="warning"))
+    line = await run_one(lines)
+    assert "Widget/shop/w-1" == line["k8s.object.ref"]
+    assert "reconcile_id" not in line
+
+
+def test_what_is_really_missing_in_kopf_is_told(lines: Lines, monkeypatch: pytest.MonkeyPatch):
+    """An attribute that is gone, or has other arguments, is left alone and named."""
+    adapter.uninstall()
+    lines.clear()
+    execution = importlib.import_module("kopf._core.actions.execution")
+    invocation = importlib.import_module("kopf._core.actions.invocation")
+    posting = importlib.import_module("kopf._core.engines.posting")
+
+    async def other(fn: Any) -> None:
+        """Have other arguments than the one that is known."""
+
+    monkeypatch.delattr(execution, "execute_handler_once")
+    monkeypatch.delattr(execution, "cause_var")
+    monkeypatch.delattr(posting, "settings_var")
+    monkeypatch.setattr(invocation, "invoke", other)
+    adapter.install()
+    (warning,) = lines.of(level="warning")
+    assert {
+        "kopf._core.actions.execution.execute_handler_once",
+        "kopf._core.actions.execution.cause_var",
+        "kopf._core.actions.invocation.invoke",
+        "kopf._core.engines.posting.settings_var",
+    } == set(warning["missing"])
+    assert invocation.invoke is other
+    adapter.uninstall()
+
+
+@pytest.mark.asyncio
+async def test_what_fails_on_our_side_does_not_reach_the_handler(
+    lines: Lines, monkeypatch: pytest.MonkeyPatch
+):
+    """The handler is called as if we were not there, and a counter says so."""
+
+    def broken(*_: Any) -> Any:
+        raise RuntimeError("ours")
+
+    for name in ("entry_of", "Cycle", "run_of"):
+        monkeypatch.setattr(wrappers, name, broken)
+    with moved("errors.kopf") as by:
+        line = await run_one(lines)
+    assert "seen" == line["event"]
+    assert by["errors.kopf"] >= 3
+
+
+def test_installing_twice_is_installing_once(lines: Lines):
+    """Nothing is wrapped twice, and one call of uninstall undoes it."""
+    execution = importlib.import_module("kopf._core.actions.execution")
+    wrapped = execution.execute_handler_once
+    adapter.install(trace_annotation="x/y")
+    assert execution.execute_handler_once is wrapped
+    assert "x/y" == wrappers.state.annotation
+    adapter.uninstall()
+    assert not hasattr(execution.execute_handler_once, "__ctxlog_original__")
+    adapter.uninstall()
+
+
+def test_misuse_says_what_is_taken(lines: Lines):
+    """An annotation's name is text; a trace is put onto objects."""
+    with pytest.raises(UsageError, match="annotation's name"):
+        adapter.install(trace_annotation=3)  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match="object with metadata"):
+        put_trace(object())
+    assert {"kind": "Pod"} == put_trace({"kind": "Pod"})
+
+
+@pytest.mark.parametrize(
+    ("asked", "level"),
+    [({}, None), ({"verbose": True}, 10), ({"debug": True}, 10), ({"quiet": True}, 30)],
+)
+def test_kopfs_configuration_sets_the_level_and_adds_no_second_handler(
+    asked: dict[str, bool], level: int | None, lines: Lines
+):
+    """``kopf.configure(verbose=…)`` means what it means; lines are ours, and written once."""
+    before = logging.root.level
+    shown = io.StringIO()
+    kopf.configure(**asked)  # type: ignore[arg-type]
+    assert not [h for h in logging.root.handlers if type(h).__name__ == "_KopfStreamHandler"]
+    assert level in (None, logging.root.level)
+    logging.getLogger("operator.x").error("once")
+    assert 1 == len(lines.of(event="once"))
+    assert "" == shown.getvalue()
+    logging.root.setLevel(before)
+    adapter.uninstall()
+    for handler in list(logging.root.handlers):
+        if type(handler).__name__ == "_KopfStreamHandler":
+            logging.root.removeHandler(handler)
+
+
+def test_without_a_configuration_kopfs_handler_stays():
+    """Nobody else would show its lines."""
+    handlers = list(logging.root.handlers)
+    try:
+        adapter.install()
+        kopf.configure()
+        there = [h for h in logging.root.handlers if type(h).__name__ == "_KopfStreamHandler"]
+        assert 1 == len(there)
+        ctxlog.configure(sinks=[])
+        root.keep()
+        assert not [h for h in logging.root.handlers if h in there]
+        adapter.uninstall()
+        assert [h for h in logging.root.handlers if h in there]
+    finally:
+        adapter.uninstall()
+        ctxlog.shutdown()
+        logging.root.handlers[:] = handlers
+
+
+def test_causes_of_any_kind_have_a_reason():
+    """What is not known has none, and nothing raises."""
+    assert units.reason_of(object(), None) is None
+    assert {"handler": None} == units.told(object(), object(), "many")
+
+
+def test_what_cannot_be_sent_stays_behind():
+    """Arguments for a process: as plain data, without what does not pickle or is not wanted."""
+
+    def wants(name: str, logger: Any) -> None:
+        """Take two."""
+
+    given = {"name": "a", "logger": logging.LoggerAdapter(log_of(), {"settings": 1, "k8s_ref": {}}),
+             "memo": lambda: None, "body": {}}  # fmt: skip
+    sent = processes._portable(wants, given)
+    assert {"name", "logger"} == sent.keys()
+    assert {"k8s_ref": {}} == sent["logger"].extra
+    everything = processes._portable(lambda **_: None, given)
+    assert {"name", "logger", "body"} == everything.keys()
+
+
+def log_of() -> logging.Logger:
+    """Return kopf's logger."""
+    return logging.getLogger("kopf.objects")

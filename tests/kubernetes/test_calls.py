@@ -1,0 +1,303 @@
+"""API calls of real clients against a cluster's API on this machine."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+import uuid
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING, Any
+
+import kubernetes.client
+import kubernetes.informer.informer as informers
+import kubernetes.leaderelection.electionconfig as elections
+import kubernetes_asyncio.client
+import pytest
+from kubernetes.client.exceptions import ApiException
+
+import ctxlog
+from ctxlog.adapters import kubernetes_asyncio as for_asyncio
+from ctxlog.adapters import kubernetes_client as for_threads
+from ctxlog.errors import UsageError
+from ctxlog.kubernetes.calls import MAX_PENDING, Calls, described
+from ctxlog.testing import capture
+from tests.kit import moved
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+POD = {"kind": "Pod", "apiVersion": "v1", "metadata": {"name": "p-1", "namespace": "shop"}}
+
+
+class Api(ThreadingHTTPServer):
+    """Answers what it is told to, and remembers the headers it was sent."""
+
+    daemon_threads = True
+    request_queue_size = 256
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Answer)
+        self.seen: list[dict[str, str]] = []
+        self.status = 200
+        self.stream: list[bytes] = []
+
+
+class Answer(BaseHTTPRequestHandler):
+    """One request."""
+
+    server: Api  # pyright: ignore[reportIncompatibleVariableOverride]
+
+    def _answer(self) -> None:
+        length = int(self.headers.get("Content-Length") or 0)
+        self.rfile.read(length)
+        self.server.seen.append({**{k.lower(): v for k, v in self.headers.items()},
+                                 "path": self.path})  # fmt: skip
+        import json
+
+        if "watch=" in self.path:
+            data = b"".join(self.server.stream)
+        elif self.path.split("?")[0].endswith("pods") and self.command == "GET":
+            data = json.dumps({"kind": "PodList", "items": [POD], "metadata": {}}).encode()
+        else:
+            data = json.dumps(POD).encode()
+        self.send_response(self.server.status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(data)))
+        self.send_header("Audit-Id", self.headers.get("Audit-ID") or "none")
+        self.end_headers()
+        self.wfile.write(data)
+
+    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _answer  # noqa: N815 - http.server's names
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - http.server's name
+        """Say nothing."""
+
+
+@pytest.fixture
+def api() -> Iterator[Api]:
+    """An API server on a free port."""
+    server = Api()
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+    thread.start()
+    yield server
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture
+def installed() -> Iterator[None]:
+    """Both adapters."""
+    for_threads.install()
+    for_asyncio.install()
+    yield
+    for_threads.uninstall()
+    for_asyncio.uninstall()
+
+
+@pytest.fixture
+def core(api: Api, installed: None) -> Iterator[Any]:
+    """The synchronous client."""
+    configuration = kubernetes.client.Configuration(host=f"http://127.0.0.1:{api.server_port}")
+    configuration.retries = False
+    with kubernetes.client.ApiClient(configuration) as client:
+        yield kubernetes.client.CoreV1Api(client)
+
+
+def wait_for(condition: Callable[[], object]) -> None:
+    """Wait until a condition holds."""
+    ends = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < ends
+        time.sleep(0.005)
+
+
+def test_every_call_has_ids_and_a_line(core: Any, api: Api):
+    """The server is sent what the line says; each call has an audit id of its own."""
+    with capture() as lines, ctxlog.entry({"x-request-id": "r-1"}, {"k8s.object.ref": "Pod/a/b"}):
+        core.read_namespaced_pod("p-1", "shop")
+        core.read_namespaced_pod("p-1", "shop")
+    first, second = lines.where(event="api call")
+    assert "debug" == first["level"]
+    expected = {"k8s.api.verb": "get", "k8s.api.resource": "pods", "k8s.api.namespace": "shop",
+                "k8s.api.name": "p-1", "http.response.status_code": 200, "request_id": "r-1",
+                "k8s.object.ref": "Pod/a/b"}  # fmt: skip
+    for line, sent in zip((first, second), api.seen, strict=True):
+        assert expected.items() <= line.items()
+        assert line["duration_s"] >= 0
+        assert sent["audit-id"] == line["k8s.audit.id"] == str(uuid.UUID(sent["audit-id"]))
+        assert line["trace_id"] == sent["traceparent"].split("-")[1]
+        assert "r-1" == sent["x-request-id"]
+    assert first["k8s.audit.id"] != second["k8s.audit.id"]
+
+
+def test_calls_made_by_a_pool_have_their_callers_ids(core: Any, api: Api):
+    """``async_req=True``: a hundred callers, and no call has another one's ids."""
+    with capture() as lines:
+        asked = []
+        for number in range(100):
+            with ctxlog.entry({"x-request-id": f"r-{number}"}):
+                asked.append(core.read_namespaced_pod(f"p-{number}", "shop", async_req=True))
+        for one in asked:
+            one.get()
+    calls = lines.where(event="api call")
+    assert 100 == len(calls) == len({line["k8s.audit.id"] for line in calls})
+    for line in calls:
+        assert line["request_id"].removeprefix("r-") == line["k8s.api.name"].removeprefix("p-")
+    for sent in api.seen:
+        assert sent["path"].endswith(f"/p-{sent['x-request-id'].removeprefix('r-')}")
+
+
+@pytest.mark.parametrize(("status", "level"), [(409, "info"), (429, "info"), (404, "debug")])
+def test_conflicts_and_throttling_are_told(status: int, level: str, core: Any, api: Api):
+    """The line says the status; the client's own exception goes on."""
+    api.status = status
+    with capture() as lines, pytest.raises(ApiException):
+        core.replace_namespaced_pod("p-1", "shop", POD)
+    line = lines.one(event="api call")
+    assert (level, status, "update") == (
+        line["level"], line["http.response.status_code"], line["k8s.api.verb"])  # fmt: skip
+
+
+def test_a_call_that_reaches_nobody_says_so(core: Any, api: Api):
+    """No status, but the kind of error."""
+    core.api_client.configuration.host = "http://127.0.0.1:1"
+    with capture() as lines, pytest.raises(Exception, match=r".+"):
+        core.read_namespaced_pod("p-1", "shop")
+    line = lines.one(event="api call")
+    assert "http.response.status_code" not in line
+    assert line["error.type"]
+
+
+def test_own_headers_win_and_uninstalling_ends_it(core: Any, api: Api):
+    """What the application sets by itself is sent; afterwards a call is plain."""
+    client = core.api_client
+    client.set_default_header("X-Request-ID", "mine")
+    assert "mine" == client.default_headers["X-Request-ID"]
+    core.read_namespaced_pod("p-1", "shop")
+    for_threads.uninstall()
+    with capture() as lines:
+        core.read_namespaced_pod("p-1", "shop")
+    assert ["mine", "mine"] == [sent["x-request-id"] for sent in api.seen]
+    assert "audit-id" in api.seen[0]
+    assert "audit-id" not in api.seen[1]
+    assert [] == lines.where(event="api call")
+    plain = kubernetes.client.ApiClient()
+    assert type(plain.default_headers) is dict
+    plain.close()
+
+
+def test_an_informers_callbacks_are_entries(core: Any, api: Api):
+    """Each event has its object and a link to where the callback was registered; it can be removed."""
+    found: list[dict[str, Any]] = []
+
+    def added(pod: Any) -> None:
+        found.append(ctxlog.get_context() | {"saw": pod.metadata.name})
+
+    informer = informers.SharedInformer(core.list_namespaced_pod, namespace="shop")
+    with capture() as lines:
+        with ctxlog.entry({"x-request-id": "starter"}):
+            informer.add_event_handler("ADDED", added)
+        informer.start()
+        wait_for(lambda: found)
+        informer.stop()
+    fields = found[0]
+    assert ("p-1", "p-1", "starter") == (
+        fields["saw"], fields["k8s.object.name"], fields["link.request_id"])  # fmt: skip
+    assert ("Pod/shop/p-1", "added") == (fields["k8s.object.ref"], fields["reason"])
+    assert lines.where(event="reconcile", outcome="success")
+    informer.remove_event_handler("ADDED", added)
+    assert [] == informer._handlers["ADDED"]
+
+
+def test_leader_election_callbacks_keep_their_context(installed: None):
+    """They run in bare threads; the context is that of whoever made the Config."""
+    found: list[dict[str, object]] = []
+    with ctxlog.scope(role="leader"):
+        config = elections.Config(object(), 17, 15, 5, lambda: found.append(ctxlog.get_context()),
+                                  lambda: found.append(ctxlog.get_context()))  # fmt: skip
+    for callback in (config.onstarted_leading, config.onstopped_leading):
+        thread = threading.Thread(target=callback)
+        thread.start()
+        thread.join()
+    assert [{"role": "leader"}] * 2 == found
+
+
+@pytest.mark.asyncio
+async def test_the_asyncio_client_too(api: Api, installed: None):
+    """A hundred tasks at once: each call has its own task's ids; conflicts are told."""
+    configuration = kubernetes_asyncio.client.Configuration(
+        host=f"http://127.0.0.1:{api.server_port}"
+    )
+    async with kubernetes_asyncio.client.ApiClient(configuration) as client:
+        core = kubernetes_asyncio.client.CoreV1Api(client)
+
+        async def ask(number: int) -> None:
+            with ctxlog.entry({"x-request-id": f"r-{number}"}):
+                await core.read_namespaced_pod(f"p-{number}", "shop")
+
+        with capture() as lines:
+            await asyncio.gather(*map(ask, range(100)))
+            api.status = 409
+            with pytest.raises(kubernetes_asyncio.client.ApiException):
+                await core.delete_namespaced_pod("p-1", "shop")
+    calls = lines.where(event="api call")
+    for line in calls[:100]:
+        assert line["request_id"].removeprefix("r-") == line["k8s.api.name"].removeprefix("p-")
+    for sent in api.seen[:100]:
+        assert sent["path"].endswith(f"/p-{sent['x-request-id'].removeprefix('r-')}")
+    assert 101 == len({line["k8s.audit.id"] for line in calls})
+    assert ("info", 409, "delete") == (
+        calls[100]["level"], calls[100]["http.response.status_code"], calls[100]["k8s.api.verb"]
+    )  # fmt: skip
+
+
+URLS = {
+    ("GET", "/api/v1/pods"): ("list", "pods", None, None),
+    ("GET", "/api/v1/pods?watch=true"): ("watch", "pods", None, None),
+    ("GET", "/apis/apps/v1/namespaces/a/deployments/b/scale"): ("get", "deployments.apps/scale", "a", "b"),
+    ("POST", "/api/v1/namespaces"): ("create", "namespaces", None, None),
+    ("GET", "/api/v1/namespaces/a"): ("get", "namespaces", None, "a"),
+    ("DELETE", "https://h:1/k8s/clusters/c/api/v1/namespaces/a/pods"): ("deletecollection", "pods", "a", None),
+    ("PATCH", "/apis/example.dev/v1/namespaces/a/widgets/x%2Fy"): ("patch", "widgets.example.dev", "a", "x/y"),
+    ("GET", "/version"): (None, None, None, None),
+    ("GET", "/apis"): (None, None, None, None),
+    ("GET", "/apis/apps/v1"): (None, None, None, None),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("asked", URLS, ids=" ".join)
+def test_a_call_is_told_as_its_audit_event_tells_it(asked: tuple[str, str]):
+    """Verb, resource, namespace and name of a URL."""
+    fields = described(*asked)
+    names = ("k8s.api.verb", "k8s.api.resource", "k8s.api.namespace", "k8s.api.name")
+    assert URLS[asked] == tuple(fields.get(name) for name in names)
+
+
+def test_a_query_beside_the_url_counts():
+    """Clients give it in either place, and in any shape."""
+    assert "watch" == described("GET", "/api/v1/pods", [("watch", True)])["k8s.api.verb"]
+    assert "watch" == described("GET", "/api/v1/pods", {"watch": "True"})["k8s.api.verb"]
+    assert "list" == described("GET", "/api/v1/pods", 5)["k8s.api.verb"]
+
+
+def test_calls_that_are_never_made_are_forgotten():
+    """Headers are made, and the call fails before it is sent: memory stays bounded."""
+    calls = Calls()
+    for _ in range(MAX_PENDING + 10):
+        calls.headers(set())
+    assert MAX_PENDING == len(calls._pending)
+
+
+def test_what_fails_on_our_side_does_not_fail_the_call():
+    """A counter moves."""
+    calls = Calls()
+    with moved("errors.api_call") as by:
+        call = calls.begin("GET", 5, None, {})  # type: ignore[arg-type]
+        assert call is not None
+        with capture():
+            call.end(object())
+    assert 1 == by["errors.api_call"]
+    with pytest.raises(UsageError, match="ApiClient"):
+        for_threads.instrument(object())

@@ -1,0 +1,212 @@
+"""Reconciling without a framework: a scope, a queue that remembers who put, a watch's events."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+import ctxlog
+from ctxlog.errors import UsageError
+from ctxlog.kubernetes.reconcile import reconcile
+from ctxlog.kubernetes.watching import watched
+from ctxlog.kubernetes.work import QueueClosed, WorkQueue
+from ctxlog.testing import capture
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+log = ctxlog.get_logger("operator")
+
+
+def test_a_reconcile_is_an_entry_closed_by_one_line():
+    """What was bound outside does not show, what is bound inside does not stay."""
+    with capture() as lines, ctxlog.scope(outside=1):
+        body = {"kind": "Pod", "metadata": {"name": "a", "namespace": "b"}}
+        with reconcile(body, {"a.b": 1}, handler="h", reason="resync", retry=2, c=3):
+            ctxlog.bind_context(inside=1)
+            ctxlog.annotate(made=4)
+            log.info("in")
+        log.info("after")
+    inside, closing, after = lines.one(event="in"), lines.one(event="reconcile"), lines.one(
+        event="after")  # fmt: skip
+    expected = {"k8s.object.ref": "Pod/b/a", "handler": "h", "reason": "resync", "retry": 2,
+                "a.b": 1, "c": 3}  # fmt: skip
+    for line in (inside, closing):
+        assert expected.items() <= line.items()
+        assert "outside" not in line
+    assert inside["reconcile_id"] == closing["reconcile_id"]
+    assert ("success", 4, __name__) == (closing["outcome"], closing["made"], closing["logger"])
+    assert "inside" not in after
+    assert 1 == after["outside"]
+
+
+def test_a_reconcile_that_fails_says_so_and_raises():
+    """The exception goes on, and is on the closing line."""
+    with capture() as lines:
+        with pytest.raises(ValueError, match="no"), reconcile("a/b", kind="Pod"):
+            raise ValueError("no")
+        with pytest.raises(UsageError):
+            reconcile("a/b", [1])  # type: ignore[arg-type]
+    line = lines.one(event="reconcile")
+    assert ("error", "ValueError") == (line["outcome"], line["exception.type"])
+
+
+def test_work_is_linked_to_who_put_it():
+    """Each key's line links to its own putter; what is put twice while it waits is worked on once."""
+    queue = WorkQueue(kind="Pod", handler="sync")
+    with capture() as lines:
+        for name in ("r-1", "r-2"):
+            with ctxlog.entry({"x-request-id": name}):
+                queue.add(f"ns/{name}")
+        with ctxlog.entry({"x-request-id": "late"}):
+            queue.add("ns/r-1")
+        assert 2 == len(queue)
+        for _ in range(2):
+            with queue.get() as key:
+                log.info("worked", key=key)
+    for line in lines.where(event="worked"):
+        assert line["key"] == f"ns/{line['link.request_id']}"
+        assert f"Pod/{line['key']}" == line["k8s.object.ref"]
+        assert line["request_id"] != line["link.request_id"]
+    assert 2 == lines.one(event="worked", key="ns/r-1")["puts"]
+
+
+def test_a_key_that_is_worked_on_waits_until_that_is_done():
+    """Two workers never have the same object; failures are counted until a success."""
+    queue = WorkQueue(kind="Pod")
+    queue.add("a")
+    work = queue.get()
+    with pytest.raises(RuntimeError), work:
+        queue.add("a")
+        with pytest.raises(TimeoutError):
+            queue.get(timeout=0)
+        raise RuntimeError
+    again = queue.get(timeout=0)
+    assert 1 == again.retry
+    with again:
+        pass
+    queue.add("a")
+    third = queue.get()
+    assert 0 == third.retry
+    queue.done("a", failed=True)
+    queue.forget("a")
+    queue.add("a")
+    assert 0 == queue.get().retry
+    assert "a" in repr(third)
+
+
+def test_many_workers_and_putters_lose_nothing_and_mix_nothing():  # noqa: C901 - its threads' own
+    """Every key is worked on at least once, by one worker at a time, under its own putter's link."""
+    queue = WorkQueue(kind="Pod")
+    keys = [f"ns/p-{number}" for number in range(200)]
+    busy: Counter[str] = Counter()
+    wrong: list[Any] = []
+
+    def put() -> None:
+        for key in keys:
+            with ctxlog.entry({"x-request-id": key.partition("/")[2]}):
+                queue.add(key)
+
+    def work() -> None:
+        while True:
+            try:
+                taken = queue.get(timeout=60)
+            except QueueClosed:
+                return
+            with taken as key:
+                busy[key] += 1
+                fields = ctxlog.get_context()
+                if busy[key] != 1 or f"Pod/{key}" != fields["k8s.object.ref"]:
+                    wrong.append(fields)
+                if key != f"ns/{fields['link.request_id']}":
+                    wrong.append(fields)
+                done.add(key)
+                busy[key] -= 1
+
+    done: set[str] = set()
+    with capture():
+        workers = [threading.Thread(target=work) for _ in range(4)]
+        putters = [threading.Thread(target=put) for _ in range(4)]
+        for thread in (*workers, *putters):
+            thread.start()
+        for thread in putters:
+            thread.join()
+        queue.close()
+        for thread in workers:
+            thread.join()
+    assert ([], set(keys)) == (wrong, done)
+    queue.add("late")
+    assert 0 == len(queue)
+
+
+@pytest.mark.asyncio
+async def test_coroutines_take_from_the_same_queue():
+    """Keys put from threads wake waiting tasks; a cancelled one leaves nothing behind."""
+    queue = WorkQueue(kind="Pod")
+    found: list[str] = []
+
+    async def work() -> None:
+        while True:
+            with await queue.aget() as key:
+                found.append(ctxlog.get_context()["k8s.object.ref"] + key)
+
+    def put_all() -> None:
+        for number in range(50):
+            queue.add(f"k{number}")
+
+    tasks = [asyncio.create_task(work()) for _ in range(3)]
+    with capture():
+        await asyncio.to_thread(put_all)
+        queue.close()
+        results = await asyncio.gather(*tasks, return_exceptions=True)
+    assert {QueueClosed} == {type(result) for result in results}
+    assert sorted(f"Pod/k{n}k{n}" for n in range(50)) == sorted(found)
+    idle = WorkQueue()
+    waiting = asyncio.create_task(idle.aget())
+    await asyncio.sleep(0)
+    waiting.cancel()
+    await asyncio.wait([waiting])
+    assert [] == idle._listeners
+
+
+STREAM = [
+    {"type": kind, "object": {"kind": "Pod", "metadata": {"name": f"p-{n}"}}}
+    for n, kind in enumerate(["ADDED", "MODIFIED", "DELETED"])
+]
+
+
+def test_each_event_of_a_watch_is_an_entry():
+    """The reason is the event's type; between events nothing is bound."""
+    with capture() as lines:
+        for event in watched(STREAM, handler="watch"):
+            assert {} == ctxlog.get_context()
+            with event as item:
+                log.info("seen", saw=item["object"]["metadata"]["name"])
+    seen = lines.where(event="seen")
+    assert ["added", "modified", "deleted"] == [line["reason"] for line in seen]
+    assert all(line["saw"] == line["k8s.object.name"] for line in seen)
+    assert 3 == len({line["reconcile_id"] for line in seen}) == len(lines.where(event="reconcile"))
+    assert {__name__} == {line["logger"] for line in lines.where(event="reconcile")}
+
+
+@pytest.mark.asyncio
+async def test_an_asynchronous_watch_too():
+    """``async for`` gives the same."""
+
+    async def stream() -> AsyncIterator[dict[str, Any]]:
+        for item in STREAM:
+            yield item
+
+    refs = []
+    with capture():
+        async for event in watched(stream()):
+            with event:
+                await asyncio.sleep(0)
+                refs.append(ctxlog.get_context()["k8s.object.ref"])
+    assert ["Pod/p-0", "Pod/p-1", "Pod/p-2"] == refs
+    with pytest.raises(UsageError, match="yields events"):
+        watched(5)  # type: ignore[arg-type]
