@@ -3,6 +3,7 @@
     python -m benchmarks.concurrency                 # 100,000 tasks, a million lines, ten rounds
     python -m benchmarks.concurrency --write         # and the figures into docs/reference/concurrency.md
     python -m benchmarks.concurrency --tasks 1000 --rounds 2
+    python -m benchmarks.concurrency --costs         # what a context and a job cost, no tasks
 
 Every line is read back: it must have an id, and that of its own task.
 """
@@ -40,6 +41,8 @@ if TYPE_CHECKING:
 PAGE = Path(__file__).parent.parent / "docs" / "reference" / "concurrency.md"
 BEGIN = "<!-- figures: begin; written by `python -m benchmarks.concurrency --write` -->"
 END = "<!-- figures: end -->"
+BEGIN_COSTS = "<!-- costs: begin; written by `python -m benchmarks.concurrency --costs --write` -->"
+END_COSTS = "<!-- costs: end -->"
 LINES = 10  # of one task
 KIB = 1024
 _TRIP = "`submit().result()` with context; without it takes {:.1f} µs"
@@ -257,24 +260,43 @@ def submits(rounds: int = 60, turns: int = 300) -> float:
 
 
 def report(found: Run) -> list[str]:
-    """Rows of the page."""
-    ratio, floor = round_trips()
-    bound = context_bytes()
+    """What a run found, as a table."""
+    grown = f"{found.growth / KIB / KIB:+.2f} MiB"
     head = (
         f"CPython {platform.python_version()}, {found.tasks:,} tasks at once, {found.rounds} rounds,"
         f" {found.lines:,} lines in {found.seconds:.0f} s."
     )
-    grown = f"{found.growth / KIB / KIB:+.2f} MiB"
     rows = [
         ("lines without an id", f"{found.without:,}", "0"),
         ("lines with another task's id", f"{found.wrong:,}", "0"),
         (f"memory, from the end of round 1 to that of {found.rounds}", grown, "< 5 MiB"),
+    ]
+    return _table(head, rows)
+
+
+def costs() -> list[str]:
+    """What a context and a job cost, as a table."""
+    bound = context_bytes()
+    ratio, floor = round_trips()
+    rows = [
         ("a bound context (5 fields), beyond its values", f"{bound:.0f} bytes", "≤ 1,024 bytes"),
         (_TRIP.format(floor / 1000), f"{ratio * 100 - 100:+.1f} %", "≤ +5 %"),
         ("added to `submit` itself", f"{submits() / 1000:.2f} µs", "≤ 1 µs"),
     ]
+    return _table(f"CPython {platform.python_version()}.", rows)
+
+
+def _table(head: str, rows: Sequence[tuple[str, str, str]]) -> list[str]:
     lines = [f"| {what} | {figure} | {budget} |" for what, figure, budget in rows]
     return [head, "", "| what | found | must be |", "|---|---|---|", *lines]
+
+
+def _write(marks: tuple[str, str], lines: Sequence[str]) -> None:
+    """Put lines between two marks of the page."""
+    begin, end = marks
+    head, _, rest = PAGE.read_text(encoding="utf-8").partition(begin)
+    text = "\n".join([head + begin, "", *lines, "", end]) + rest.partition(end)[2]
+    PAGE.write_text(text, encoding="utf-8")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -282,23 +304,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser("benchmarks.concurrency", description=__doc__)
     parser.add_argument("--tasks", type=int, default=100_000)
     parser.add_argument("--rounds", type=int, default=10)
+    parser.add_argument("--costs", action="store_true", help="of a context and a job, no tasks")
     parser.add_argument("--write", action="store_true", help="the figures into the docs")
     parser.add_argument("--run", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
     if options.run:
         print(json.dumps(asdict(run(options.tasks, options.rounds))))
         return 0
-    found = run_apart(options.tasks, options.rounds)
-    lines = report(found)
+    status = 0
+    if not options.costs:
+        found = run_apart(options.tasks, options.rounds)
+        lines = report(found)
+        print("\n".join([*lines, ""]))
+        if options.write:
+            _write((BEGIN, END), lines)
+        expected = options.tasks * options.rounds * LINES
+        status = int(bool(found.without or found.wrong or found.lines != expected))
+    lines = costs()
     print("\n".join(lines))
     if options.write:
-        page = PAGE.read_text(encoding="utf-8")
-        head, _, rest = page.partition(BEGIN)
-        tail = rest.partition(END)[2]
-        text = "\n".join([head + BEGIN, "", *lines, "", END]) + tail
-        PAGE.write_text(text, encoding="utf-8")
-    expected = options.tasks * options.rounds * LINES
-    return int(bool(found.without or found.wrong or found.lines != expected))
+        _write((BEGIN_COSTS, END_COSTS), lines)
+    return status
 
 
 if __name__ == "__main__":

@@ -37,7 +37,10 @@ class Terminal:
 @pytest.fixture
 def terminal() -> Iterator[Terminal]:
     """One that is closed after the test."""
-    made = Terminal()
+    try:
+        made = Terminal()
+    except OSError as error:  # a container without /dev/pts
+        pytest.skip(f"no terminal can be made here: {error}")
     yield made
     os.close(made.ours)
     if made.other >= 0:
