@@ -237,8 +237,12 @@ def _of_leaving(error: BaseException) -> bool:
 
 def _with_header(message: Message, name: bytes, value: str) -> Message:
     """Return the message with our header in place of one of that name; lists are left alone."""
-    headers = [pair for pair in message.get("headers") or () if pair[0].lower() != name]
-    headers.append((name, value.encode("ascii")))
+    theirs = message.get("headers") or ()
+    for pair in theirs:
+        if pair[0].lower() == name:
+            theirs = [other for other in theirs if other[0].lower() != name]
+            break
+    headers = [*theirs, (name, value.encode("ascii"))]
     return {**message, "headers": headers}
 
 
