@@ -22,7 +22,7 @@ from ctxlog.adapters.exchange import (
     ended_now,
     facts_of,
 )
-from ctxlog.carriers import extract_lower
+from ctxlog.carriers import for_entry
 from ctxlog.counting import counters
 from ctxlog.operations import FAILED, SUCCESS
 
@@ -98,7 +98,7 @@ class Middleware:
         try:
             exchange = Exchange(
                 self._options,
-                extract_lower(scope.get("headers") or ()),
+                for_entry(scope.get("headers") or ()),
                 scope,
                 facts_of(scope.get("method", "GET"), scope.get("path")),
             )
