@@ -73,13 +73,14 @@ def extract(carrier: Carrier | None) -> Snapshot:
     return Snapshot(Fields(fields, ids), carried)
 
 
-def extract_lower(headers: Iterable[Any]) -> Snapshot:
+def for_entry(headers: Iterable[Any]) -> Snapshot:
     """Read ids from a request's headers as ASGI has them: pairs of bytes, the names lower-case.
 
-    What :func:`extract` does, for a server's own headers, of which there are many and few are ours.
+    What :func:`extract` does, for a server's own headers, of which there are many and few are ours;
+    but the request id is left for the entry to check, which does so with any.
 
     Example:
-        >>> extract_lower([(b"accept", b"*/*"), (b"x-request-id", b"r-1")]).values()
+        >>> for_entry([(b"accept", b"*/*"), (b"x-request-id", b"r-1")]).values()
         {'request_id': 'r-1'}
     """
     known = _READ_BYTES
@@ -87,10 +88,7 @@ def extract_lower(headers: Iterable[Any]) -> Snapshot:
     if not found:
         return _NOTHING
     if len(found) == 1 and found[0][0] == _REQUEST_ID_BYTES:  # what most of them are
-        request_id = _text(found[0][1]).strip(" \t")
-        if not valid_request_id(request_id):
-            return _NOTHING
-        return Snapshot(Fields({REQUEST_ID: request_id}))
+        return Snapshot(Fields({REQUEST_ID: _text(found[0][1]).strip(" \t")}))
     return extract(found)
 
 

@@ -22,7 +22,7 @@ from ctxlog.adapters.exchange import (
     ended_now,
     facts_of,
 )
-from ctxlog.carriers import extract_lower
+from ctxlog.carriers import for_entry
 from ctxlog.counting import counters
 from ctxlog.operations import FAILED, SUCCESS
 
@@ -98,7 +98,7 @@ class Middleware:
         try:
             exchange = Exchange(
                 self._options,
-                extract_lower(scope.get("headers") or ()),
+                for_entry(scope.get("headers") or ()),
                 scope,
                 facts_of(scope.get("method", "GET"), scope.get("path")),
             )
@@ -237,8 +237,12 @@ def _of_leaving(error: BaseException) -> bool:
 
 def _with_header(message: Message, name: bytes, value: str) -> Message:
     """Return the message with our header in place of one of that name; lists are left alone."""
-    headers = [pair for pair in message.get("headers") or () if pair[0].lower() != name]
-    headers.append((name, value.encode("ascii")))
+    theirs = message.get("headers") or ()
+    for pair in theirs:
+        if pair[0].lower() == name:
+            theirs = [other for other in theirs if other[0].lower() != name]
+            break
+    headers = [*theirs, (name, value.encode("ascii"))]
     return {**message, "headers": headers}
 
 

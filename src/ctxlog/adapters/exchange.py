@@ -7,6 +7,7 @@ when the application is through with the request, whatever was annotated in it u
 
 from __future__ import annotations
 
+from _thread import allocate_lock
 from time import monotonic
 from typing import TYPE_CHECKING
 
@@ -87,7 +88,15 @@ class Asked(Work):
     __slots__ = ("_log", "error")
 
     def __init__(self, event: str, log: BoundLogger, facts: dict[str, object]) -> None:
-        super().__init__(event, log.name, None)
+        self.name = event  # as Work's own, without the call: each request comes by
+        self.logger = log.name
+        self.deadline = None
+        self.started = monotonic()
+        self.finished = None
+        self.ended = False
+        self.under = None
+        self._annotated = {}
+        self._lock = allocate_lock()
         self._log = log
         self.facts = facts
         #: What the framework turned into a response.
