@@ -107,6 +107,7 @@ def check(lines: Lines) -> None:
         assert not {"settings", "k8s_ref", "k8s_skip"} & line.keys(), line
 
 
+@pytest.mark.timeout(400)  # some seconds; a busy machine is no failure
 async def test_every_kind_of_handler_with_200_objects_at_once(lines: Lines):
     """All kinds, both colours, 200 objects in parallel: each line has its object, none another's."""
     registry = kopf.OperatorRegistry()

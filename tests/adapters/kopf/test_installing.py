@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextvars
+import gc
 import importlib
 import io
 import logging
@@ -207,3 +210,40 @@ def test_what_cannot_be_sent_stays_behind():
 def log_of() -> logging.Logger:
     """Return kopf's logger."""
     return logging.getLogger("kopf.objects")
+
+
+class Queue:
+    """Stands for an operator's queue of events."""
+
+    def __init__(self) -> None:
+        self.put: list[Any] = []
+
+    def put_nowait(self, event: Any) -> None:
+        """Take an event."""
+        self.put.append(event)
+
+
+@pytest.mark.asyncio
+async def test_an_event_from_a_thread_goes_to_the_only_operator_or_to_none(lines: Lines):
+    """With two operators in the process nobody can say whose it is: it is counted, not guessed."""
+    posting = importlib.import_module("kopf._core.engines.posting")
+    adapter_posting = importlib.import_module("ctxlog.adapters.kopf.posting")
+    adapter_posting._queues.clear()
+    reference = {"kind": "Widget", "name": "w-1", "uid": "u"}
+
+    def post() -> None:
+        posting.enqueue(reference, "Normal", "Logging", "said", ())
+
+    first, second = Queue(), Queue()
+    adapter_posting.remember(first)
+    await asyncio.to_thread(contextvars.Context().run, post)
+    await asyncio.sleep(0)
+    assert ["said"] == [event.message for event in first.put]
+    adapter_posting.remember(second)
+    with moved("kopf.unposted") as by:
+        await asyncio.to_thread(contextvars.Context().run, post)
+    assert 1 == by["kopf.unposted"]
+    del second
+    gc.collect()
+    assert adapter_posting.only() is not None
+    adapter_posting._queues.clear()
