@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from weakref import ref
+
 from ctxlog.carriers import extract
 from ctxlog.context.accessors import enter_carried
 from ctxlog.context.decorate import decorate
@@ -18,7 +20,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from types import TracebackType
-    from typing import Literal, ParamSpec, Self, TypeVar
+    from typing import Literal, ParamSpec, Protocol, Self, TypeVar
 
     from ctxlog.carriers import Carrier
     from ctxlog.context.accessors import Carried
@@ -26,7 +28,30 @@ if TYPE_CHECKING:
     P = ParamSpec("P")
     R = TypeVar("R")
 
+    class Watcher(Protocol):
+        """Who is told of every entry: tail sampling."""
+
+        def began(self, request_id: object) -> None:
+            """An entry has begun."""
+
+        def ended(self, request_id: object, *, badly: bool) -> None:
+            """It has ended; badly if an exception left it."""
+
+
 AUTO, KEEP, NEW = "auto", "keep", "new"
+_watchers: tuple[ref[Watcher], ...] = ()  # swapped whole, so that readers need no lock
+
+
+def watch(watcher: Watcher) -> None:
+    """Tell ``watcher`` of every entry from now on, as long as it lives."""
+    global _watchers  # noqa: PLW0603 - swapped whole
+    _watchers = (*(known for known in _watchers if known() is not None), ref(watcher))
+
+
+def unwatch(watcher: Watcher) -> None:
+    """Tell ``watcher`` nothing more; an unknown one is no error."""
+    global _watchers  # noqa: PLW0603 - swapped whole
+    _watchers = tuple(known for known in _watchers if known() not in (None, watcher))
 
 
 class entry:  # noqa: N801 - reads as a function, like contextlib.suppress
@@ -57,7 +82,7 @@ class entry:  # noqa: N801 - reads as a function, like contextlib.suppress
         {'request_id': 'r-1', 'job': 'import'}
     """
 
-    __slots__ = ("_bound", "_carrier", "_link", "_trace")
+    __slots__ = ("_bound", "_carrier", "_link", "_trace", "_watched")
 
     def __init__(
         self,
@@ -75,6 +100,7 @@ class entry:  # noqa: N801 - reads as a function, like contextlib.suppress
         self._link = _linked(link)
         self._trace = trace
         self._bound = freeze_fields(fields, more)
+        self._watched: object = None
 
     @classmethod
     def of(
@@ -118,6 +144,8 @@ class entry:  # noqa: N801 - reads as a function, like contextlib.suppress
     ) -> None:
         if error is not None:
             remember(error, CURRENT.get().fields)
+        if self._watched is not None:
+            self.ended(error)
         leave(self)
 
     def __call__(self, function: Callable[P, R]) -> Callable[P, R]:
@@ -131,11 +159,30 @@ class entry:  # noqa: N801 - reads as a function, like contextlib.suppress
         if type(request_id) is not int and not valid_request_id(request_id):
             request_id = new_request_id()
         values = {REQUEST_ID: request_id, **self._link, **self._bound}
+        if _watchers:
+            self._watched = values[REQUEST_ID]
+            for watcher in _watchers:
+                told = watcher()
+                if told is not None:
+                    told.began(self._watched)
         context, ids = self._spans(inbound)
         if ids is None:
             ids = TraceIds(new_trace_id(), new_span_id(), "00")
         carried: Carried = () if context is None else ((ACCESSOR, context),)
         return Fields(values, ids), carried
+
+    def ended(self, error: BaseException | None) -> None:
+        """Tell who watches that the entry has ended; badly, if an exception left it."""
+        request_id, self._watched = self._watched, None
+        if request_id is None:
+            return
+        badly = isinstance(error, Exception) and not isinstance(
+            error, StopIteration | StopAsyncIteration
+        )
+        for watcher in _watchers:
+            told = watcher()
+            if told is not None:
+                told.ended(request_id, badly=badly)
 
     def _spans(self, inbound: Snapshot) -> tuple[object, TraceIds | None]:
         """Return OpenTelemetry's context to enter (``None``: an empty one) and the ids."""
@@ -151,6 +198,7 @@ class entry:  # noqa: N801 - reads as a function, like contextlib.suppress
         fresh = type(self).__new__(type(self))
         for name in entry.__slots__:
             setattr(fresh, name, getattr(self, name))
+        fresh._watched = None  # noqa: SLF001 - one of its own kind
         return fresh
 
     def __repr__(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 from ctxlog import options as read
@@ -158,7 +159,16 @@ def configure(  # noqa: PLR0913 - the front door's contract: every option by nam
     except BaseException:  # nothing has changed; what was opened for it goes
         replace_all(opened)
         raise
-    replace_all(() if before is None else before.sinks)
+    if before is not None:
+        _close_samplers(before.processors, chain)
+        replace_all(before.sinks)
+
+
+def _close_samplers(processors: Iterable[Processor], staying: Iterable[Processor] = ()) -> None:
+    """Write what tail sampling holds, before the sinks go."""
+    sampling = sys.modules.get("ctxlog.sampling.tail")
+    if sampling is not None:
+        sampling.close_all(processors, staying)
 
 
 def add_sink(
@@ -348,7 +358,10 @@ def shutdown(timeout: float | None = None) -> bool:
         policy.strict = False
         set_resource()
         close_doors()
-    return close_all(() if before is None else before.sinks, timeout)
+    if before is None:
+        return True
+    _close_samplers(before.processors)
+    return close_all(before.sinks, timeout)
 
 
 def counters() -> dict[str, int]:
