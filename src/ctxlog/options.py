@@ -270,6 +270,27 @@ def strictness(given: bool | None) -> bool:  # noqa: FBT001 - the argument's own
     return True
 
 
+def environment_resource() -> dict[str, object]:
+    """Return the resource that OpenTelemetry's variables tell.
+
+    ``OTEL_RESOURCE_ATTRIBUTES`` holds pairs such as ``service.version=2,team=a%20b``;
+    ``OTEL_SERVICE_NAME`` wins over its ``service.name``.
+    """
+    found: dict[str, object] = {}
+    text = os.environ.get("OTEL_RESOURCE_ATTRIBUTES", "").strip()
+    if text:
+        from urllib.parse import unquote
+
+        for pair in text.split(","):
+            name, equals, value = (part.strip() for part in pair.partition("="))
+            if name and equals:
+                found[unquote(name)] = unquote(value)
+    service = os.environ.get("OTEL_SERVICE_NAME", "").strip()
+    if service:
+        found["service.name"] = service
+    return found
+
+
 def processor_chain(given: Iterable[Processor] | None) -> tuple[Processor, ...]:
     """Return the user's processors."""
     if given is None:

@@ -66,7 +66,9 @@ class Output:
                 continue
             line: Any
             if wants_event:
-                line = _copied(event)
+                line = sink.take(_copied(event), level)
+                if line is None:
+                    continue
             else:
                 line = rendered.get(id(renderer)) if rendered else None
                 if line is None:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 CONFIGURE = (
     "level", "levels", "renderer", "stream", "sinks", "processors", "resource", "schema",
-    "callsite", "stdlib", "structlog", "warnings", "uncaught", "redact", "limits", "strict",
+    "otlp", "callsite", "stdlib", "structlog", "warnings", "uncaught", "redact", "limits", "strict",
 )  # fmt: skip
 ADD_SINK = ("renderer", "level", "filter", "queue")
 ADD_HOOK = ("level", "filter", "timeout")
@@ -45,6 +45,7 @@ def configure(  # noqa: PLR0913 - the front door's contract: every option by nam
     processors: Iterable[Processor] | None = None,
     resource: Mapping[str, object] | None = None,
     schema: str | None = None,
+    otlp: bool | Mapping[str, Any] = False,
     callsite: bool = False,
     stdlib: bool = True,
     structlog: bool | Literal["auto"] = "auto",
@@ -76,6 +77,9 @@ def configure(  # noqa: PLR0913 - the front door's contract: every option by nam
         resource: fields of the process, such as ``{"service.name": "shop"}``.
         schema: what the names on every line are called in JSON and logfmt: ``"otel"``, ``"ecs"``,
             ``"gcp"`` or ``"datadog"``.
+        otlp: send lines to a collector too, as the ``OTEL_*`` variables say; ``True``, or a mapping
+            of ``level``, ``filter``, ``queue``, ``flush_level``, ``flush_seconds``, ``exporter``.
+            Needs the extra ``otel``.
         callsite: add file, line and function of each call.
         stdlib: take in what is logged with :mod:`logging`, from the root logger, beside the
             handlers that are there; ``level`` and ``levels`` hold for its loggers too. What a
@@ -120,10 +124,10 @@ def configure(  # noqa: PLR0913 - the front door's contract: every option by nam
     if not isinstance(limits, Limits):
         raise UsageError(f"limits takes ctxlog.limits.Limits(...), not {type(limits).__name__}")
     redaction = read.redaction(redact)
-    fields = freeze_fields(resource, {})
     for name, given in (("stdlib", stdlib), ("warnings", warnings), ("uncaught", uncaught)):
         yes_or_no(name, given)
     yes_or_no("callsite", callsite)
+    fields = {**_told_resource(), **freeze_fields(resource, {})}
     opened: list[Sink] = []
     try:
         if sinks is None or stream is not None:
@@ -132,6 +136,8 @@ def configure(  # noqa: PLR0913 - the front door's contract: every option by nam
             )
         for target in read.targets(sinks):
             opened.append(read.sink_of(target, chosen, limits, named))  # noqa: PERF401 - one may fail
+        if otlp is not False:
+            opened.extend(_otlp_sinks(otlp, fields))
         pipeline = Pipeline(
             sinks=tuple(runtime.adopt(sink) for sink in opened),
             processors=chain,
@@ -162,6 +168,27 @@ def configure(  # noqa: PLR0913 - the front door's contract: every option by nam
     if before is not None:
         _close_samplers(before.processors, chain)
         replace_all(before.sinks)
+
+
+def _told_resource() -> dict[str, object]:
+    """Return the resource that the environment tells, over that of the application's tracer."""
+    told = read.environment_resource()
+    if "opentelemetry.sdk.trace" not in sys.modules:
+        return told
+    from ctxlog.adapters.otel.resource import of_sdk  # here: what it needs is loaded already
+
+    return {**freeze_fields(of_sdk(), {}), **told}
+
+
+def _otlp_sinks(otlp: object, resource: Mapping[str, object]) -> list[Sink]:
+    try:
+        from ctxlog.adapters.otel.setup import open_sink  # here: it loads the SDK
+    except ImportError as error:
+        raise UsageError(
+            f"configure(otlp=...) needs the extra: pip install 'ctxlog[otel]' ({error})"
+        ) from error
+    sink = open_sink(otlp, resource)
+    return [] if sink is None else [sink]
 
 
 def _close_samplers(processors: Iterable[Processor], staying: Iterable[Processor] = ()) -> None:

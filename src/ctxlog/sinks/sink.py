@@ -92,6 +92,13 @@ class Sink:
         """The stream lines go to now, ``None`` when it is no stream: no other way to it is tried."""
         return None
 
+    def take(self, event: dict[str, Any], level: int) -> dict[str, Any] | None:
+        """Return the event as it is to be written, if it ``wants_event``; ``None``: not here.
+
+        Called on the thread that logs, with a dict of its own.
+        """
+        return event
+
     def write(self, line: Any) -> None:
         """Write one line; waits for the lock and for the target."""
         self.write_generally(line)
