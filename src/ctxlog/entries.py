@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from weakref import ref
 
-from ctxlog.carriers import extract
+from ctxlog.carriers import extract, wire
 from ctxlog.context.accessors import enter_carried
 from ctxlog.context.decorate import decorate
 from ctxlog.context.fields import CURRENT, EMPTY, Fields, Frame, leave
 from ctxlog.context.raised import remember
 from ctxlog.context.snapshot import Snapshot
-from ctxlog.context.spans import ACCESSOR, ids_in, live_context, remote_context
+from ctxlog.context.spans import ACCESSOR, ids_in, is_remote, live_context, remote_context
 from ctxlog.errors import UsageError, choices
 from ctxlog.ids import TraceIds, new_request_id, new_span_id, new_trace_id, valid_request_id
 from ctxlog.names import REQUEST_ID
@@ -158,7 +158,11 @@ class entry:  # noqa: N801 - reads as a function, like contextlib.suppress
         request_id = inbound.fields.values.get(REQUEST_ID)
         if type(request_id) is not int and not valid_request_id(request_id):
             request_id = new_request_id()
-        values = {REQUEST_ID: request_id, **self._link, **self._bound}
+        values = {REQUEST_ID: request_id, **self._link}
+        if wire.baggage:  # of a carrier's fields only those that the configuration allows
+            allowed = wire.baggage.values()
+            values.update((n, v) for n, v in inbound.fields.values.items() if n in allowed)
+        values.update(self._bound)
         if _watchers:
             self._watched = values[REQUEST_ID]
             for watcher in _watchers:
@@ -191,6 +195,9 @@ class entry:  # noqa: N801 - reads as a function, like contextlib.suppress
         context = live_context(keep=self._trace == KEEP)
         if context is not None:
             return context, ids_in(context) or inbound.ids
+        for accessor, value in inbound.carried:
+            if accessor is ACCESSOR and is_remote(value):  # as it came in, its state with it
+                return value, inbound.ids
         ids = inbound.ids
         return (None if ids is None else remote_context(ids)), ids
 

@@ -6,6 +6,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from ctxlog import options as read
+from ctxlog.carriers import wire
 from ctxlog.context.fields import policy
 from ctxlog.context.resource import set_resource
 from ctxlog.doors import close_doors, open_doors, set_stdlib_level
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
 CONFIGURE = (
     "level", "levels", "renderer", "stream", "sinks", "processors", "resource", "schema",
-    "otlp", "callsite", "stdlib", "structlog", "warnings", "uncaught", "redact", "limits", "strict",
+    "otlp", "propagators", "baggage", "callsite", "stdlib", "structlog", "warnings", "uncaught", "redact", "limits", "strict",
 )  # fmt: skip
 ADD_SINK = ("renderer", "level", "filter", "queue")
 ADD_HOOK = ("level", "filter", "timeout")
@@ -46,6 +47,8 @@ def configure(  # noqa: PLR0913 - the front door's contract: every option by nam
     resource: Mapping[str, object] | None = None,
     schema: str | None = None,
     otlp: bool | Mapping[str, Any] = False,
+    propagators: Iterable[str] | None = None,
+    baggage: Iterable[str] | Mapping[str, str] | None = None,
     callsite: bool = False,
     stdlib: bool = True,
     structlog: bool | Literal["auto"] = "auto",
@@ -80,6 +83,11 @@ def configure(  # noqa: PLR0913 - the front door's contract: every option by nam
         otlp: send lines to a collector too, as the ``OTEL_*`` variables say; ``True``, or a mapping
             of ``level``, ``filter``, ``queue``, ``flush_level``, ``flush_seconds``, ``exporter``.
             Needs the extra ``otel``.
+        propagators: formats that ``inject`` writes: ``"tracecontext"``, ``"b3"``, ``"b3multi"``,
+            ``"jaeger"``, ``"baggage"``, ``"none"``; default is what ``OTEL_PROPAGATORS`` says. All
+            are read.
+        baggage: members of an inbound ``baggage`` header that become fields of an ``entry``: their
+            names, or a mapping of them to the fields' names.
         callsite: add file, line and function of each call.
         stdlib: take in what is logged with :mod:`logging`, from the root logger, beside the
             handlers that are there; ``level`` and ``levels`` hold for its loggers too. What a
@@ -127,6 +135,7 @@ def configure(  # noqa: PLR0913 - the front door's contract: every option by nam
     for name, given in (("stdlib", stdlib), ("warnings", warnings), ("uncaught", uncaught)):
         yes_or_no(name, given)
     yes_or_no("callsite", callsite)
+    written, allowed = read.propagators(propagators), read.baggage(baggage)
     fields = {**_told_resource(), **freeze_fields(resource, {})}
     opened: list[Sink] = []
     try:
@@ -154,6 +163,7 @@ def configure(  # noqa: PLR0913 - the front door's contract: every option by nam
             runtime.install(pipeline, base, by_name)
             policy.strict = strictly
             set_resource(fields)
+            wire.set(written, allowed)
             open_doors(
                 level=base,
                 levels=by_name,
@@ -384,6 +394,7 @@ def shutdown(timeout: float | None = None) -> bool:
         runtime.install(None, INFO, {})
         policy.strict = False
         set_resource()
+        wire.set()
         close_doors()
     if before is None:
         return True

@@ -112,17 +112,36 @@ def live_context(*, keep: bool = False) -> Any:
     return context if live or keep else None
 
 
-def remote_context(ids: TraceIds) -> Any:
+def is_remote(context: Any) -> bool:
+    """Say whether the span in an OpenTelemetry context is another process's."""
+    otel = library()
+    try:
+        return otel is not None and bool(
+            otel.get_current_span(context).get_span_context().is_remote
+        )
+    except Exception:  # noqa: BLE001 - somebody's own span
+        counters.add("errors.span")
+        return False
+
+
+def remote_context(ids: TraceIds, tracestate: str = "") -> Any:
     """Return an OpenTelemetry context whose span is a caller's; ``None`` without the library."""
     otel = library()
     if otel is None:
         return None
+    state = None
+    if tracestate:
+        try:
+            state = otel.trace.TraceState.from_header([tracestate])
+        except Exception:  # noqa: BLE001 - a stranger's header
+            counters.add("errors.carrier")
     span = otel.trace.NonRecordingSpan(
         otel.trace.SpanContext(
             int(ids.trace_id, 16),
             int(ids.span_id, 16),
             is_remote=True,
             trace_flags=otel.trace.TraceFlags(int(ids.trace_flags, 16)),
+            trace_state=state,
         )
     )
     return otel.trace.set_span_in_context(span, otel.empty())
