@@ -7,10 +7,17 @@ from weakref import ref
 from ctxlog.carriers import extract, wire
 from ctxlog.context.accessors import enter_carried
 from ctxlog.context.decorate import decorate
-from ctxlog.context.fields import CURRENT, EMPTY, Fields, Frame, leave
+from ctxlog.context.fields import BOUND, CURRENT, EMPTY, Fields, Frame, leave, tell_bound
 from ctxlog.context.raised import remember
 from ctxlog.context.snapshot import Snapshot
-from ctxlog.context.spans import ACCESSOR, ids_in, is_remote, live_context, remote_context
+from ctxlog.context.spans import (
+    ACCESSOR,
+    ids_in,
+    is_remote,
+    live_context,
+    own_context,
+    remote_context,
+)
 from ctxlog.errors import UsageError, choices
 from ctxlog.ids import TraceIds, new_request_id, new_span_id, new_trace_id, valid_request_id
 from ctxlog.names import REQUEST_ID
@@ -134,6 +141,8 @@ class entry:  # noqa: N801 - reads as a function, like contextlib.suppress
         frame = CURRENT.get()
         fields, carried = self.open(frame.fields)
         CURRENT.set(Frame(fields, frame, self, enter_carried(carried)))
+        if BOUND:
+            tell_bound(fields.values)
         return self
 
     def __exit__(
@@ -172,6 +181,8 @@ class entry:  # noqa: N801 - reads as a function, like contextlib.suppress
         context, ids = self._spans(inbound)
         if ids is None:
             ids = TraceIds(new_trace_id(), new_span_id(), "00")
+            if context is None:
+                context, ids = own_context(ids)
         carried: Carried = () if context is None else ((ACCESSOR, context),)
         return Fields(values, ids), carried
 

@@ -147,6 +147,33 @@ def remote_context(ids: TraceIds, tracestate: str = "") -> Any:
     return otel.trace.set_span_in_context(span, otel.empty())
 
 
+def own_context(ids: TraceIds) -> tuple[Any, TraceIds]:
+    """Return a context for ids that an entry made, so that spans below are of the same trace.
+
+    They are a parent's, of a span that nobody records. Whether spans below are sampled is decided
+    as for a root: the global tracer provider's sampler is asked; without one there is no parent:
+    ``None``. Nor is there one with an id generator that gives roots the entry's trace
+    (:class:`ctxlog.adapters.otel.spans.EntryIds`).
+    """
+    otel = library()
+    if otel is None:
+        return None, ids
+    try:
+        provider = otel.trace.get_tracer_provider()
+        if getattr(getattr(provider, "id_generator", None), "takes_entries", False):
+            return None, ids
+        sampler = getattr(provider, "sampler", None)
+        if sampler is None:  # none is set, or not the SDK's: a parent would decide for its sampler
+            return None, ids
+        asked = sampler.should_sample(otel.empty(), int(ids.trace_id, 16), "ctxlog.entry")
+        if asked.decision.is_sampled():
+            ids = TraceIds(ids.trace_id, ids.span_id, "01")
+    except Exception:  # noqa: BLE001 - somebody's own provider or sampler
+        counters.add("errors.span")
+        return None, ids
+    return remote_context(ids), ids
+
+
 class SpanAccessor:
     """OpenTelemetry's whole context travels in a snapshot; missing means an empty one."""
 

@@ -62,7 +62,7 @@ class OtelSink(Sink):
         provider: where records go; default is the global provider, looked up when it is needed.
         resource: fields that the provider's resource has; they are no attributes. Default is what
             ``configure(resource=…)`` said.
-        options: level and filter, see :class:`~ctxlog.sinks.sink.Sink`.
+        options: ``level`` and ``accept``, see :class:`~ctxlog.sinks.sink.Sink`.
     """
 
     kind = "otel"
@@ -76,8 +76,7 @@ class OtelSink(Sink):
         resource: Mapping[str, Any] | None = None,
         **options: Any,
     ) -> None:
-        options.pop("renderer", None)
-        super().__init__(**options)
+        super().__init__(level=parse(options.pop("level", 0)), **options)
         self._provider = provider
         self._loggers: dict[str, Logger] = {}
         self._most = records.attribute_limit()
