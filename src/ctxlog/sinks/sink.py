@@ -37,6 +37,8 @@ class Sink:
     kind = "sink"
     #: Given the event (a dict) instead of a rendered line.
     wants_event = False
+    #: Its :meth:`take` copies the event by itself, as far as it keeps it.
+    copies = False
     #: Given the level's number beside the line.
     wants_level = False
     #: Several lines may be given at once, joined, up to so many bytes: the target takes them whole

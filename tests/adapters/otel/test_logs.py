@@ -588,6 +588,19 @@ def test_a_provider_of_the_applications_own_is_a_sink(monkeypatch: pytest.Monkey
     assert ["loud", "loud"] == [record.body for record in kept.records]
 
 
+def test_behind_any_queue_the_context_is_that_of_the_call():
+    """A queue of the application's own, before a sink of its own provider."""
+    kept = Kept()
+    provider = LoggerProvider(shutdown_on_exit=False)
+    provider.add_log_record_processor(SimpleLogRecordProcessor(kept))
+    ctxlog.configure(sinks=[{"target": OtelSink(provider), "queue": True}])
+    with TRACER.start_as_current_span("a") as span:
+        log().log(33, "x")
+    assert ctxlog.shutdown(60)
+    assert span.get_span_context().span_id == kept.record.span_id
+    assert 14 == kept.record.severity_number.value
+
+
 def test_with_no_provider_a_line_costs_nothing_but_is_no_error():
     """The API's own no-op takes it."""
     ctxlog.configure(sinks=[OtelSink()])

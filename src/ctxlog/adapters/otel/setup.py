@@ -214,7 +214,6 @@ class _Queued(QueueSink):
         flush_seconds: float,
     ) -> None:
         super().__init__(inner, options)
-        self.take = inner.take  # type: ignore[method-assign]
         self._flush_level = flush_level
         self._flush_seconds = flush_seconds
         self._rest_until = 0.0

@@ -68,6 +68,7 @@ class OtelSink(Sink):
     kind = "otel"
     wants_event = True
     wants_level = True
+    copies = True
 
     def __init__(
         self,

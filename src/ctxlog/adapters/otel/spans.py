@@ -157,6 +157,7 @@ class SpanSink(Sink):
 
     kind = "span"
     wants_event = True
+    copies = True
 
     def __init__(self, *, lines: bool = False, exceptions: bool = True, **options: Any) -> None:
         super().__init__(level=parse(options.pop("level", 0)), **options)
