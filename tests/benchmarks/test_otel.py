@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-import pytest
+from typing import TYPE_CHECKING
 
 from benchmarks import otel
+
+if TYPE_CHECKING:
+    import pytest
 
 
 def test_every_lane_is_measured(
