@@ -17,6 +17,7 @@ from ctxlog.pipeline import Pipeline
 from ctxlog.runtime import runtime
 from ctxlog.schemas import SCHEMAS
 from ctxlog.sinks.stopping import close_all, flush_all, replace_all
+from ctxlog.telemetry import otlp_sinks, told_resource
 from ctxlog.values import freeze_fields
 
 if TYPE_CHECKING:
@@ -136,7 +137,7 @@ def configure(  # noqa: PLR0913 - the front door's contract: every option by nam
         yes_or_no(name, given)
     yes_or_no("callsite", callsite)
     written, allowed = read.propagators(propagators), read.baggage(baggage)
-    fields = {**_told_resource(), **freeze_fields(resource, {})}
+    fields = {**told_resource(), **freeze_fields(resource, {})}
     opened: list[Sink] = []
     try:
         if sinks is None or stream is not None:
@@ -146,7 +147,7 @@ def configure(  # noqa: PLR0913 - the front door's contract: every option by nam
         for target in read.targets(sinks):
             opened.append(read.sink_of(target, chosen, limits, named))  # noqa: PERF401 - one may fail
         if otlp is not False:
-            opened.extend(_otlp_sinks(otlp, fields))
+            opened.extend(otlp_sinks(otlp, fields))
         pipeline = Pipeline(
             sinks=tuple(runtime.adopt(sink) for sink in opened),
             processors=chain,
@@ -178,27 +179,6 @@ def configure(  # noqa: PLR0913 - the front door's contract: every option by nam
     if before is not None:
         _close_samplers(before.processors, chain)
         replace_all(before.sinks)
-
-
-def _told_resource() -> dict[str, object]:
-    """Return the resource that the environment tells, over that of the application's tracer."""
-    told = read.environment_resource()
-    if "opentelemetry.sdk.trace" not in sys.modules:
-        return told
-    from ctxlog.adapters.otel.resource import of_sdk  # here: what it needs is loaded already
-
-    return {**freeze_fields(of_sdk(), {}), **told}
-
-
-def _otlp_sinks(otlp: object, resource: Mapping[str, object]) -> list[Sink]:
-    try:
-        from ctxlog.adapters.otel.setup import open_sink  # here: it loads the SDK
-    except ImportError as error:
-        raise UsageError(
-            f"configure(otlp=...) needs the extra: pip install 'ctxlog[otel]' ({error})"
-        ) from error
-    sink = open_sink(otlp, resource)
-    return [] if sink is None else [sink]
 
 
 def _close_samplers(processors: Iterable[Processor], staying: Iterable[Processor] = ()) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ctxlog.adapters.otel.records import attributes
 from ctxlog.context.fields import CURRENT
@@ -10,10 +10,15 @@ from ctxlog.counting import counters
 from ctxlog.processors import Clean
 from ctxlog.runtime import runtime
 
+if TYPE_CHECKING:
+    from opentelemetry.sdk._logs import LogRecordProcessor
+else:  # the SDK asks for these methods alone, and it may not be there
+    LogRecordProcessor = object
+
 _CLEAN = Clean()
 
 
-class LineFields:
+class LineFields(LogRecordProcessor):
     """A log record processor: puts the context's fields, and an entry's ids, on records.
 
     What a record says itself stays. Secrets are masked as in lines. Add it before the processor

@@ -32,6 +32,12 @@ if TYPE_CHECKING:
 
     from ctxlog.adapters.otel.sink import Taken
 
+if TYPE_CHECKING:
+    from opentelemetry.sdk.trace import SpanProcessor
+    from opentelemetry.sdk.trace.id_generator import IdGenerator
+else:  # the SDK's classes ask for these methods alone, and it may not be there
+    SpanProcessor = IdGenerator = object
+
 _EXCEPTION = ("exception.type", "exception.message", "exception.stacktrace")
 
 
@@ -69,7 +75,7 @@ def attribute(value: object) -> Any:
     return encode({"": value})[4:-1].decode() if type(value) in {list, dict} else value
 
 
-class SpanFields:
+class SpanFields(SpanProcessor):
     """A span processor: chosen fields of the context become attributes of spans.
 
     Of a span that starts below them, when it starts; of the current span, when they are bound.
@@ -200,7 +206,7 @@ class SpanSink(Sink):
         """What comes by another way than :meth:`take` belongs to no span."""
 
 
-class EntryIds:
+class EntryIds(IdGenerator):
     """An id generator: a root span begun in an entry is of the entry's trace.
 
     Without it, spans in an entry that made its ids itself have a parent that nobody records. Give
