@@ -65,16 +65,16 @@ class Output:
                 continue
             if door is not None and sink.door == door:
                 continue
-            line: Any
-            if wants_event:
-                line = sink.take(event if copies else _copied(event), level)
-                if line is None:
-                    continue
-            else:
+            line: Any = None
+            if not wants_event:
                 line = rendered.get(id(renderer)) if rendered else None
                 if line is None:
                     line = rendered[id(renderer)] = self.render(renderer, event, method)
             try:
+                if wants_event:
+                    line = sink.take(event if copies else _copied(event), level)
+                    if line is None:
+                        continue
                 sink.write_at(line, level)
             except Exception as error:  # noqa: BLE001 - the other sinks still get the line
                 self.sink_failed(sink, line, error, event)

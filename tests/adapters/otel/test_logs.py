@@ -28,6 +28,7 @@ import ctxlog
 from ctxlog.adapters.otel import records
 from ctxlog.adapters.otel.sink import OtelSink
 from ctxlog.errors import CtxlogWarning, UsageError
+from tests.adapters.otel.accounting import wait_for
 from tests.adapters.otel.receiver import (
     Received,
     attributes_of,
@@ -490,6 +491,48 @@ def test_a_flush_on_errors_is_bounded_in_time():
         kept.going.set()
     assert {"otel.flush_late": 1} == by
     assert 20 == len(kept.records)
+
+
+def test_the_selftest_asks_the_receiver():
+    """It is well if the receiver acknowledged its line, and not if it refused."""
+    with exported() as kept:
+        assert [True] == [result.ok for result in ctxlog.selftest(60)]
+        kept.result = LogRecordExportResult.FAILURE
+        (result,) = ctxlog.selftest(60)
+    assert not result.ok
+    assert "unconfirmed 1" in str(result)
+
+
+def test_a_notice_of_drops_is_in_nobodys_account():
+    """It arrives, and the sum of what was logged stays what it is."""
+    with exported(otlp={"queue": {"size": 10, "retries": 0}}) as kept:
+        kept.going.clear()
+        log().info("first")
+        flushing = Thread(target=ctxlog.flush, args=(60,))
+        flushing.start()
+        assert kept.inside.wait(60)
+        for _ in range(3_000):
+            log().info("x")
+        kept.going.set()
+        flushing.join()
+        wait_for(lambda: ctxlog.flush(60) and "lines dropped" in {r.body for r in kept.records})
+        told = account()
+    assert 3_001 == sum(told.values())
+    assert told["dropped"] > 0
+
+
+def test_a_logger_that_a_processor_made_something_else_is_a_scope_all_the_same():
+    """The line goes out, to the other sinks too."""
+    lines: list[Any] = []
+
+    def spoil(logger: Any, method_name: str, event_dict: Any) -> Any:
+        event_dict["logger"] = 7
+        return event_dict
+
+    with exported(processors=[spoil]) as kept:
+        ctxlog.add_sink(lines.append, renderer="event")
+        log().info("x")
+    assert (["x"], 1) == ([record.body for record in kept.records], len(lines))
 
 
 def test_a_second_configure_closes_the_first():

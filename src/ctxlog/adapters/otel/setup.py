@@ -246,6 +246,7 @@ class _Queued(QueueSink):
 
     def _into_sink(self, data: Any) -> None:
         self.inner.writer = get_ident()
+        self.inner.noticing = self._noticing
         super()._into_sink(data)
 
     def _settle(self, number: int, life: int, *, failed: bool = False) -> None:

@@ -69,6 +69,8 @@ class OtelSink(Sink):
     wants_event = True
     wants_level = True
     copies = True
+    #: What comes is a notice of the queue's in front: no line that anybody logged.
+    noticing = False
 
     def __init__(
         self,
@@ -100,7 +102,7 @@ class OtelSink(Sink):
 
     def take(self, event: dict[str, Any], level: int) -> Taken | None:
         """Return the event with what is current here; ``None`` when it must not go out this way."""
-        logger = event.get(names.LOGGER, "")
+        logger = str(event.get(names.LOGGER, ""))  # a processor may have put anything there
         if logger.startswith("opentelemetry") and logger[13:14] in {"", "."}:
             return None
         now = context.get_current()
@@ -120,13 +122,13 @@ class OtelSink(Sink):
         if type(line) is not Taken:  # a notice of a queue's, a self-test
             line = Taken(line)
             line.level, line.context = _level_of(line), _NOWHERE
-            line.ours = False
+            line.ours = not self.noticing
         self.emit(line)
         self.count()
 
     def emit(self, event: Taken) -> None:
         """Hand a record to the API."""
-        name = event.get(names.LOGGER) or "root"
+        name = _text(event.get(names.LOGGER)) or "root"
         logger = self._loggers.get(name)
         if logger is None:
             logger = self._logger(name)
