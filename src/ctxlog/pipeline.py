@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from ctxlog import names
 from ctxlog.assembly import Assembler, is_nested, text_of
 from ctxlog.clock import Clock
-from ctxlog.context.fields import CURRENT, Fields
+from ctxlog.context.fields import CURRENT, Fields, thaw
 from ctxlog.context.providers import foreign_providers, providers
 from ctxlog.context.spans import current_ids
 from ctxlog.counting import counted, counters

@@ -259,7 +259,7 @@ class _Queued(QueueSink):
         with ledger.changed:
             ledger.given_up = self._closed
             if self._hand and ledger.in_hand:
-                self._settled += self._hand
+                self.settled += self._hand
                 self._left -= self._hand
                 self._hand = 0
                 ledger.in_hand = False
