@@ -103,11 +103,7 @@ class entry:  # noqa: N801 - reads as a function, like contextlib.suppress
     ) -> None:
         if trace not in (AUTO, KEEP, NEW):
             raise choices("trace", trace, (AUTO, KEEP, NEW))
-        self._carrier = carrier if isinstance(carrier, Snapshot) else extract(carrier)
-        self._link = _linked(link)
-        self._trace = trace
-        self._bound = freeze_fields(fields, more)
-        self._watched: object = None
+        self._fill(freeze_fields(fields, more), carrier, link, trace)
 
     @classmethod
     def of(
@@ -136,6 +132,7 @@ class entry:  # noqa: N801 - reads as a function, like contextlib.suppress
         self._link = _linked(link)
         self._trace = trace
         self._bound = bound
+        self._watched: object = None
 
     def __enter__(self) -> Self:
         frame = CURRENT.get()

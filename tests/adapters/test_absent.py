@@ -21,8 +21,9 @@ def run(code: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
 
 
-@pytest.mark.parametrize("library", ["structlog", "loguru", "uvloop", "kopf", "kubernetes"])
-@pytest.mark.parametrize("library", ["structlog", "loguru", "uvloop", "opentelemetry"])
+@pytest.mark.parametrize(
+    "library", ["structlog", "loguru", "uvloop", "kopf", "kubernetes", "opentelemetry"]
+)
 def test_without_the_library(library: str):
     """Everything of configure's default works, and every door but the absent one."""
     code = BLOCK.format(library=library) + (
