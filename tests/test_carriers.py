@@ -130,7 +130,7 @@ class Lying(str):
         {"x-request-id": "r" * 1_000_000, "traceparent": PARENT + " " * 1_000_000},
         {"x-request-id": b"\xff\xfe\x00", b"traceparent": b"\xff" * 55},
         {"x-request-id": None, "traceparent": 5, 7: 8, None: None, (): ()},
-        {"x-request-id": ["r-1"], "traceparent": {"a": 1}},
+        {"x-request-id": ["r-1", "r-2"], "traceparent": {"a": 1}},
         [("x-request-id",), 5, None, ("a", "b", "c"), "ab", ("traceparent", Lying(PARENT))],
         [(Lying("x-request-id"), "r-1"), (b"x-request-id", object())],
         {"x-request-id": "a" * (MAX_LENGTH + 1), "x-trace-id": "a" * 32 + " " * MAX_LENGTH},

@@ -1,76 +1,124 @@
 """Carriers: what a context travels on. Headers in, headers out.
 
-Read and written: W3C ``traceparent``, ``X-Request-ID``, ``X-Trace-ID``. Whatever comes in is
-checked, else as if it were not there: a stranger's header must not forge a line or grow it.
+Read are W3C ``traceparent``, B3 in one header and in several, Jaeger, ``X-Trace-ID``, in that order,
+and ``X-Request-ID``; written what ``configure(propagators=…)`` or ``OTEL_PROPAGATORS`` say. Whatever
+comes in is checked, else as if it were not there: a stranger's header must not forge a line or grow
+it.
 
-A carrier is a mapping of names to values, or a list of pairs, names and values ``str`` or
-``bytes``. Names are compared without case.
+A carrier is a mapping of names to values, or a list of pairs (gRPC metadata, ASGI, Kafka), names
+and values ``str`` or ``bytes``; a WSGI environ; ``os.environ``. Names are compared without case.
 """
 
 from __future__ import annotations
 
+import os
+import sys
+
+from ctxlog import formats
 from ctxlog.context.fields import CURRENT, EMPTY, Fields
 from ctxlog.context.snapshot import Snapshot
 from ctxlog.context.spans import ACCESSOR, current_ids, remote_context
 from ctxlog.counting import counters
-from ctxlog.errors import UsageError
-from ctxlog.ids import (
-    TraceIds,
-    format_traceparent,
-    new_span_id,
-    parse_traceparent,
-    valid_request_id,
-    valid_trace_id,
-)
+from ctxlog.errors import UsageError, choices
+from ctxlog.formats import BAGGAGE, TRACESTATE, WRITERS
+from ctxlog.ids import TraceIds, valid_request_id
 from ctxlog.names import REQUEST_ID
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, MutableMapping
-    from typing import Any, TypeAlias
+    from typing import Any, Literal, TypeAlias
 
     Pairs: TypeAlias = "list[tuple[str, str]] | list[tuple[bytes, bytes]]"
     Carrier: TypeAlias = "Mapping[Any, Any] | Iterable[tuple[Any, Any]]"
+    Kind: TypeAlias = Literal["headers", "wsgi", "environ"]
 
-TRACEPARENT = "traceparent"
 X_REQUEST_ID = "x-request-id"
-X_TRACE_ID = "x-trace-id"
-_FLAGS = 0x03  # sampled, random: what version 00 of traceparent knows
-_READ = frozenset({TRACEPARENT, X_REQUEST_ID, X_TRACE_ID})
+KINDS = ("headers", "wsgi", "environ")
+_READ = formats.HEADERS | {X_REQUEST_ID, TRACESTATE, BAGGAGE}
 _READ_BYTES = frozenset(name.encode() for name in _READ)
 _REQUEST_ID_BYTES = X_REQUEST_ID.encode()
 _NOTHING = Snapshot(EMPTY)
 #: Headers looked at, and characters of each: a flood of them costs no more.
 MAX_HEADERS = 1_000
 MAX_LENGTH = 512
+MAX_BAGGAGE = 8_192
+_MAX_SAME = 8
+_MAX_FOUND = {BAGGAGE: MAX_BAGGAGE}
 
 
-def extract(carrier: Carrier | None) -> Snapshot:
+class Wire:
+    """What is configured of the wire.
+
+    Attributes:
+        formats: what is written; ``None``: what ``OTEL_PROPAGATORS`` says.
+        baggage: members of baggage that become fields, and what these are called.
+    """
+
+    __slots__ = ("baggage", "formats")
+
+    def __init__(self) -> None:
+        self.set()
+
+    def set(
+        self, formats: tuple[str, ...] | None = None, baggage: Mapping[str, str] | None = None
+    ) -> None:
+        """Replace what is configured."""
+        self.formats = formats
+        self.baggage = dict(baggage or {})
+
+
+wire = Wire()
+
+
+def extract(carrier: Carrier | None, *, kind: Kind | None = None) -> Snapshot:
     """Read ids from a carrier; what is missing or invalid is left out.
 
+    Args:
+        carrier: headers.
+        kind: how names are spelt: ``"headers"`` as they are, ``"wsgi"`` as ``HTTP_X_REQUEST_ID``,
+            ``"environ"`` as ``X_REQUEST_ID``. Default: told by the carrier; a copy of an
+            environment looks like any mapping.
+
     Returns:
-        A snapshot with the ids and, if there was a valid one, ``request_id``. Give it to
-        :func:`ctxlog.entry`, or enter it as it is.
+        A snapshot with the ids and, if there was a valid one, ``request_id``; and what
+        ``configure(baggage=…)`` allows. Give it to :func:`ctxlog.entry`, or enter it as it is.
 
     Raises:
-        UsageError: ``carrier`` is neither a mapping nor pairs.
+        UsageError: ``carrier`` is neither a mapping nor pairs, or the kind is unknown.
 
     Example:
         >>> taken = extract({"X-Request-ID": "r-1", "traceparent": "nonsense"})
         >>> taken.values(), taken.ids
         ({'request_id': 'r-1'}, None)
     """
-    found = _read(carrier)
+    found = _read(carrier, _kind_of(carrier, kind))
     fields: dict[str, object] = {}
+    if wire.baggage and BAGGAGE in found:
+        fields.update(formats.read_baggage(found[BAGGAGE], wire.baggage))
     request_id = found.get(X_REQUEST_ID, "")
     if valid_request_id(request_id):
         fields[REQUEST_ID] = request_id
-    ids = _trace_of(found)
+    ids = formats.read(found)
     if ids is None:
         return Snapshot(Fields(fields))
-    context = remote_context(ids)
+    context = remote_context(ids, found.get(TRACESTATE, ""))
+    if context is not None and BAGGAGE in found:
+        context = _with_baggage(context, found[BAGGAGE])
     carried = () if context is None else ((ACCESSOR, context),)
     return Snapshot(Fields(fields, ids), carried)
+
+
+def _with_baggage(context: Any, text: str) -> Any:
+    """Return the context with a caller's baggage, for whoever passes it on, if that is loaded."""
+    propagation = sys.modules.get("opentelemetry.baggage.propagation")
+    if propagation is None or BAGGAGE not in (wire.formats or formats.named()):
+        return context
+    try:
+        return propagation.W3CBaggagePropagator().extract({BAGGAGE: text}, context)
+    except Exception:  # noqa: BLE001 - a stranger's header
+        counters.add("errors.carrier")
+        return context
 
 
 def for_entry(headers: Iterable[Any]) -> Snapshot:
@@ -92,15 +140,23 @@ def for_entry(headers: Iterable[Any]) -> Snapshot:
     return extract(found)
 
 
-def inject(carrier: MutableMapping[str, str] | Pairs) -> None:
-    """Write the current ids into a carrier: ``traceparent`` and ``x-request-id``.
+def inject(carrier: MutableMapping[str, str] | Pairs, *, kind: Kind | None = None) -> None:
+    """Write the current ids into a carrier: ``x-request-id``, and the trace's by format.
+
+    The formats are those of ``configure(propagators=…)``, else of ``OTEL_PROPAGATORS``, else W3C's
+    ``traceparent``. If the application has loaded OpenTelemetry's propagators, they add what is
+    theirs: ``tracestate``, ``baggage``, other formats.
 
     Names are lower-case, which HTTP allows and gRPC wants. What is there already under these names,
     in any case, is replaced: a receiver takes a name that comes twice for none. Pairs are written
     as bytes if the list holds bytes.
 
+    Args:
+        carrier: where to write.
+        kind: how names are spelt, see :func:`extract`.
+
     Raises:
-        UsageError: ``carrier`` is neither a mutable mapping nor a list.
+        UsageError: ``carrier`` is neither a mutable mapping nor a list, or the kind is unknown.
 
     Example:
         >>> from ctxlog.entries import entry
@@ -110,7 +166,11 @@ def inject(carrier: MutableMapping[str, str] | Pairs) -> None:
         >>> headers["x-request-id"], len(headers["traceparent"])
         ('r-1', 55)
     """
+    spelt = _kind_of(carrier, kind)
     headers = _headers()
+    if spelt != KINDS[0]:
+        prefix = "HTTP_" if spelt == "wsgi" else ""
+        headers = [(prefix + name.upper().replace("-", "_"), value) for name, value in headers]
     if isinstance(carrier, list):
         _inject_pairs(carrier, headers)
     elif hasattr(carrier, "__setitem__") and not isinstance(carrier, bytearray):
@@ -123,8 +183,20 @@ def inject(carrier: MutableMapping[str, str] | Pairs) -> None:
         raise UsageError(message)
 
 
+def _kind_of(carrier: object, given: object) -> str:
+    if given is not None:
+        if given not in KINDS:
+            raise choices("kind", given, KINDS)
+        return str(given)
+    if isinstance(carrier, type(os.environ)):
+        return "environ"
+    if type(carrier) is dict and "REQUEST_METHOD" in carrier and "wsgi.version" in carrier:
+        return "wsgi"
+    return "headers"
+
+
 def _inject_pairs(pairs: list[Any], headers: list[tuple[str, str]]) -> None:
-    written = {name for name, _ in headers}
+    written = {name.lower() for name, _ in headers}
     first = pairs[0] if pairs else None
     as_bytes = isinstance(first, tuple | list) and bool(first) and isinstance(first[0], bytes)
     pairs[:] = [
@@ -143,36 +215,55 @@ def _same_names(carrier: Any, name: str) -> list[str]:
     return [
         key
         for key in list(carrier.keys())
-        if isinstance(key, str) and key != name and key.lower() == name
+        if isinstance(key, str) and key != name and key.lower() == name.lower()
     ]
 
 
 def _headers() -> list[tuple[str, str]]:
     fields = CURRENT.get().fields
-    headers = []
-    ids = current_ids() or fields.ids
+    headers: dict[str, str] = {}
+    spanned = current_ids()
+    ids = spanned or fields.ids
     if ids is not None:
-        known = int(ids.trace_flags, 16) & _FLAGS  # W3C: what one does not know is sent as zero
-        headers.append((TRACEPARENT, format_traceparent(ids.trace_id, ids.span_id, f"{known:02x}")))
+        for name in wire.formats or formats.named():
+            writer = WRITERS.get(name)
+            if writer is not None:
+                headers.update(writer(ids))
+    for name, value in _by_opentelemetry(ids if spanned is None else None).items():
+        headers.setdefault(name, value)
     request_id = fields.values.get(REQUEST_ID)
     if type(request_id) is int:
         request_id = str(request_id)
     if isinstance(request_id, str) and valid_request_id(request_id):
-        headers.append((X_REQUEST_ID, request_id))
-    return headers
+        headers[X_REQUEST_ID] = request_id
+    return list(headers.items())
 
 
-def _trace_of(found: dict[str, str]) -> TraceIds | None:
-    parsed = parse_traceparent(found.get(TRACEPARENT, ""))
-    if parsed is not None:
-        return TraceIds(*parsed)
-    trace_id = found.get(X_TRACE_ID, "").lower().replace("-", "")
-    if valid_trace_id(trace_id):  # it names no span: one is made, so that the ids stay a unit
-        return TraceIds(trace_id, new_span_id(), "00")
-    return None
+def _by_opentelemetry(ids: TraceIds | None) -> dict[str, str]:
+    """Return what OpenTelemetry's propagators write, if the application loaded them.
+
+    Args:
+        ids: of an entry that is no span of theirs.
+    """
+    propagate = sys.modules.get("opentelemetry.propagate")
+    if not hasattr(propagate, "inject") or wire.formats == ("none",):
+        return {}
+    found: dict[str, str] = {}
+    try:
+        propagate.inject(found, None if ids is None else remote_context(ids))  # type: ignore[union-attr] # it has inject
+    except Exception:  # noqa: BLE001 - somebody's own propagator: the others' headers still go
+        counters.add("errors.carrier")
+    wanted = wire.formats or formats.named()
+    theirs = {TRACESTATE: "tracecontext" in wanted, BAGGAGE: "baggage" in wanted}
+    return {
+        name.lower(): value
+        for name, value in found.items()
+        if isinstance(name, str) and isinstance(value, str)
+        if theirs.get(name.lower(), name.lower() not in _READ)
+    }
 
 
-def _read(carrier: Carrier | None) -> dict[str, str]:
+def _read(carrier: Carrier | None, kind: str) -> dict[str, str]:
     """Return the known headers, names lower-case, as text; without those that contradict."""
     if carrier is None:
         return {}
@@ -182,9 +273,12 @@ def _read(carrier: Carrier | None) -> dict[str, str]:
     for _ in range(MAX_HEADERS):
         try:
             name, value = next(pairs)
-            key = _text(name).lower()
-            if key in _READ:
-                text = _text(value).strip(" \t")
+            key = _header(_text(name), kind)
+            if key not in _READ:
+                continue
+            several = value if type(value) is list else (value,)  # gRPC's Metadata has lists
+            for one in several[:_MAX_SAME]:
+                text = _text(one, _MAX_FOUND.get(key, MAX_LENGTH)).strip(" \t")
                 if found.setdefault(key, text) != text:
                     doubtful.add(key)  # W3C: a traceparent that comes twice is none
         except StopIteration:
@@ -192,6 +286,17 @@ def _read(carrier: Carrier | None) -> dict[str, str]:
         except Exception:  # noqa: BLE001, S112 - a stranger's header may be anything
             continue
     return {name: value for name, value in found.items() if name not in doubtful}
+
+
+def _header(name: str, kind: str) -> str:
+    """Return a header's name, lower-case, from how it is spelt; ``""`` for what is no header."""
+    if kind == "headers":
+        return name.lower()
+    if kind == "wsgi":
+        if not name.startswith("HTTP_"):
+            return ""
+        name = name[5:]
+    return name.lower().replace("_", "-") if name.isupper() else ""
 
 
 def _pairs(carrier: Carrier) -> Iterator[tuple[Any, Any]]:
@@ -208,8 +313,8 @@ def _pairs(carrier: Carrier) -> Iterator[tuple[Any, Any]]:
     raise UsageError(message)
 
 
-def _text(value: object) -> str:
+def _text(value: object, most: int = MAX_LENGTH) -> str:
     """Return a header's text; one too long for any that is read is none at all."""
-    if isinstance(value, bytes) and len(value) <= MAX_LENGTH:
+    if isinstance(value, bytes) and len(value) <= most:
         return value.decode("latin-1")
-    return value if isinstance(value, str) and len(value) <= MAX_LENGTH else ""
+    return value if isinstance(value, str) and len(value) <= most else ""

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-from ctxlog.carriers import extract
+from weakref import ref
+
+from ctxlog.carriers import extract, wire
 from ctxlog.context.accessors import enter_carried
 from ctxlog.context.decorate import decorate
-from ctxlog.context.fields import CURRENT, EMPTY, Fields, Frame, leave
+from ctxlog.context.fields import BOUND, CURRENT, EMPTY, Fields, Frame, leave, tell_bound
 from ctxlog.context.raised import remember
 from ctxlog.context.snapshot import Snapshot
-from ctxlog.context.spans import ACCESSOR, ids_in, live_context, remote_context
+from ctxlog.context.spans import (
+    ACCESSOR,
+    ids_in,
+    is_remote,
+    live_context,
+    own_context,
+    remote_context,
+)
 from ctxlog.errors import UsageError, choices
 from ctxlog.ids import TraceIds, new_request_id, new_span_id, new_trace_id, valid_request_id
 from ctxlog.names import REQUEST_ID
@@ -18,7 +27,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from types import TracebackType
-    from typing import Literal, ParamSpec, Self, TypeVar
+    from typing import Literal, ParamSpec, Protocol, Self, TypeVar
 
     from ctxlog.carriers import Carrier
     from ctxlog.context.accessors import Carried
@@ -26,7 +35,30 @@ if TYPE_CHECKING:
     P = ParamSpec("P")
     R = TypeVar("R")
 
+    class Watcher(Protocol):
+        """Who is told of every entry: tail sampling."""
+
+        def began(self, request_id: object) -> None:
+            """An entry has begun."""
+
+        def ended(self, request_id: object, *, badly: bool) -> None:
+            """It has ended; badly if an exception left it."""
+
+
 AUTO, KEEP, NEW = "auto", "keep", "new"
+_watchers: tuple[ref[Watcher], ...] = ()  # swapped whole, so that readers need no lock
+
+
+def watch(watcher: Watcher) -> None:
+    """Tell ``watcher`` of every entry from now on, as long as it lives."""
+    global _watchers  # noqa: PLW0603 - swapped whole
+    _watchers = (*(known for known in _watchers if known() is not None), ref(watcher))
+
+
+def unwatch(watcher: Watcher) -> None:
+    """Tell ``watcher`` nothing more; an unknown one is no error."""
+    global _watchers  # noqa: PLW0603 - swapped whole
+    _watchers = tuple(known for known in _watchers if known() not in (None, watcher))
 
 
 class entry:  # noqa: N801 - reads as a function, like contextlib.suppress
@@ -57,7 +89,7 @@ class entry:  # noqa: N801 - reads as a function, like contextlib.suppress
         {'request_id': 'r-1', 'job': 'import'}
     """
 
-    __slots__ = ("_bound", "_carrier", "_link", "_trace")
+    __slots__ = ("_bound", "_carrier", "_link", "_trace", "_watched")
 
     def __init__(
         self,
@@ -71,10 +103,7 @@ class entry:  # noqa: N801 - reads as a function, like contextlib.suppress
     ) -> None:
         if trace not in (AUTO, KEEP, NEW):
             raise choices("trace", trace, (AUTO, KEEP, NEW))
-        self._carrier = carrier if isinstance(carrier, Snapshot) else extract(carrier)
-        self._link = _linked(link)
-        self._trace = trace
-        self._bound = freeze_fields(fields, more)
+        self._fill(freeze_fields(fields, more), carrier, link, trace)
 
     @classmethod
     def of(
@@ -103,11 +132,14 @@ class entry:  # noqa: N801 - reads as a function, like contextlib.suppress
         self._link = _linked(link)
         self._trace = trace
         self._bound = bound
+        self._watched: object = None
 
     def __enter__(self) -> Self:
         frame = CURRENT.get()
         fields, carried = self.open(frame.fields)
         CURRENT.set(Frame(fields, frame, self, enter_carried(carried)))
+        if BOUND:
+            tell_bound(fields.values)
         return self
 
     def __exit__(
@@ -118,6 +150,8 @@ class entry:  # noqa: N801 - reads as a function, like contextlib.suppress
     ) -> None:
         if error is not None:
             remember(error, CURRENT.get().fields)
+        if self._watched is not None:
+            self.ended(error)
         leave(self)
 
     def __call__(self, function: Callable[P, R]) -> Callable[P, R]:
@@ -130,12 +164,37 @@ class entry:  # noqa: N801 - reads as a function, like contextlib.suppress
         request_id = inbound.fields.values.get(REQUEST_ID)
         if type(request_id) is not int and not valid_request_id(request_id):
             request_id = new_request_id()
-        values = {REQUEST_ID: request_id, **self._link, **self._bound}
+        values = {REQUEST_ID: request_id, **self._link}
+        if wire.baggage:  # of a carrier's fields only those that the configuration allows
+            allowed = wire.baggage.values()
+            values.update((n, v) for n, v in inbound.fields.values.items() if n in allowed)
+        values.update(self._bound)
+        if _watchers:
+            self._watched = values[REQUEST_ID]
+            for watcher in _watchers:
+                told = watcher()
+                if told is not None:
+                    told.began(self._watched)
         context, ids = self._spans(inbound)
         if ids is None:
             ids = TraceIds(new_trace_id(), new_span_id(), "00")
+            if context is None:
+                context, ids = own_context(ids)
         carried: Carried = () if context is None else ((ACCESSOR, context),)
         return Fields(values, ids), carried
+
+    def ended(self, error: BaseException | None) -> None:
+        """Tell who watches that the entry has ended; badly, if an exception left it."""
+        request_id, self._watched = self._watched, None
+        if request_id is None:
+            return
+        badly = isinstance(error, Exception) and not isinstance(
+            error, StopIteration | StopAsyncIteration
+        )
+        for watcher in _watchers:
+            told = watcher()
+            if told is not None:
+                told.ended(request_id, badly=badly)
 
     def _spans(self, inbound: Snapshot) -> tuple[object, TraceIds | None]:
         """Return OpenTelemetry's context to enter (``None``: an empty one) and the ids."""
@@ -144,6 +203,9 @@ class entry:  # noqa: N801 - reads as a function, like contextlib.suppress
         context = live_context(keep=self._trace == KEEP)
         if context is not None:
             return context, ids_in(context) or inbound.ids
+        for accessor, value in inbound.carried:
+            if accessor is ACCESSOR and is_remote(value):  # as it came in, its state with it
+                return value, inbound.ids
         ids = inbound.ids
         return (None if ids is None else remote_context(ids)), ids
 
@@ -151,6 +213,7 @@ class entry:  # noqa: N801 - reads as a function, like contextlib.suppress
         fresh = type(self).__new__(type(self))
         for name in entry.__slots__:
             setattr(fresh, name, getattr(self, name))
+        fresh._watched = None  # noqa: SLF001 - one of its own kind
         return fresh
 
     def __repr__(self) -> str:

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 SELFTEST = "ctxlog selftest"
 #: The event of the line with all counters.
 COUNTERS = "ctxlog counters"
+#: Counters of lines that may have arrived, or not.
+_UNSURE = frozenset({"unknown", "unconfirmed"})
 
 
 class SinkResult(NamedTuple):
@@ -113,7 +115,7 @@ def _try(pipeline: Pipeline, sink: Sink, timeout: float) -> str | None:
     lost = [
         f"{name} {number - before.get(name, 0)}"
         for name, number in after.items()
-        if (name == "unknown" or name.startswith("dropped.")) and number > before.get(name, 0)
+        if (name in _UNSURE or name.startswith("dropped.")) and number > before.get(name, 0)
     ]
     return f"{sink.name}: {', '.join(lost)}" if lost else None
 

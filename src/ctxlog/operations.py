@@ -18,6 +18,7 @@ from ctxlog.counting import counters
 from ctxlog.errors import UsageError, seconds
 from ctxlog.levels import ERROR, INFO, WARNING
 from ctxlog.logger import get_logger
+from ctxlog.tracing import open_span
 from ctxlog.values import freeze_fields
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
     from ctxlog.context.accessors import Carried
     from ctxlog.logger import BoundLogger
+    from ctxlog.tracing import OperationSpan
 
     P = ParamSpec("P")
     R = TypeVar("R")
@@ -43,7 +45,7 @@ class Work:
     """One run of an operation; whatever carries its context holds it, and may annotate it."""
 
     __slots__ = ("__weakref__", "_annotated", "_lock", "deadline", "ended", "facts", "finished",
-                 "logger", "name", "started", "under")  # fmt: skip
+                 "logger", "name", "span", "started", "under")  # fmt: skip
 
     def __init__(self, name: str, logger: str, deadline: float | None) -> None:
         self.name = name
@@ -54,6 +56,7 @@ class Work:
         self.facts: dict[str, object] = {}  # what the closing line says below what was annotated
         self.ended = False
         self.under: Fields | None = None
+        self.span: OperationSpan | None = None
         self._annotated: dict[str, object] = {}
         self._lock = allocate_lock()
 
@@ -91,7 +94,11 @@ class Work:
         fields["duration_s"] = round((self.finished or monotonic()) - self.started, 6)
         if error is not None:
             fields["exc_info"] = error
-        self.write(level, fields)
+        try:
+            self.write(level, fields)
+        finally:
+            if self.span is not None:
+                self.span.end(outcome, error)
 
     def write(self, level: int, fields: dict[str, Any]) -> None:
         """Write the closing line."""
@@ -113,7 +120,8 @@ def _logger(name: str) -> BoundLogger:
 class operation:  # noqa: N801 - reads as a function, like contextlib.suppress
     """Run a block, or each call of what it decorates, as a named unit of work.
 
-    It is a scope, and when it ends it writes one line: the name as its event, ``outcome``,
+    It is a scope and, where the application has configured an OpenTelemetry tracer, a span of that
+    name. When it ends it writes one line: the name as its event, ``outcome``,
     ``duration_s`` (seconds), and everything :func:`annotate` added below it: in functions it
     called, child tasks, worker threads its context travelled to. Level ``info``; ``error`` with
     the exception when one left it. Cancellation is an outcome, not an error. One that is never
@@ -161,7 +169,9 @@ class operation:  # noqa: N801 - reads as a function, like contextlib.suppress
 
     def __enter__(self) -> Self:
         frame = CURRENT.get()
-        CURRENT.set(Frame(self._begin(frame.fields), frame, self))
+        fields = self._begin(frame.fields)
+        span = None if self._work is None else self._work.span
+        CURRENT.set(Frame(fields, frame, self, () if span is None else span.enter()))
         return self
 
     def __exit__(
@@ -181,7 +191,9 @@ class operation:  # noqa: N801 - reads as a function, like contextlib.suppress
 
     def open(self, below: Fields) -> tuple[Fields, Carried]:
         """Begin, for a generator whose steps run in this operation."""
-        return self._begin(below), capture()
+        fields = self._begin(below)
+        span = None if self._work is None else self._work.span
+        return fields, capture() if span is None else span.carried(capture())
 
     def ended(self, error: BaseException | None) -> None:
         """Write the closing line of the run that was begun last, once."""
@@ -215,8 +227,10 @@ class operation:  # noqa: N801 - reads as a function, like contextlib.suppress
             deadline = outer.deadline if deadline is None else min(deadline, outer.deadline)
         work = self._work = Work(self._name, self._logger, deadline)
         values = {**below.values, **self._bound} if self._bound else below.values
-        work.under = Fields(values, below.ids)  # without the operation: it must not hold itself
-        return Fields(values, below.ids, Held(work))
+        work.span = open_span(self._name, self._logger)
+        ids = below.ids if work.span is None else work.span.ids
+        work.under = Fields(values, ids)  # without the operation: it must not hold itself
+        return Fields(values, ids, Held(work))
 
     def _again(self) -> operation:
         fresh = type(self)(self._name, self._bound, timeout=self._timeout)

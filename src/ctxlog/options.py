@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ctxlog.context.decorate import COROUTINE, kind_of
 from ctxlog.errors import CtxlogWarning, UsageError, choices, shown, yes_or_no
+from ctxlog.formats import WRITERS
 from ctxlog.levels import INFO, parse
 from ctxlog.redact import Redaction
 from ctxlog.sinks.file import FileSink
@@ -268,6 +269,54 @@ def strictness(given: bool | None) -> bool:  # noqa: FBT001 - the argument's own
         _warn("CTXLOG_STRICT", text, "1 or 0")
         return False
     return True
+
+
+def environment_resource() -> dict[str, object]:
+    """Return the resource that OpenTelemetry's variables tell.
+
+    ``OTEL_RESOURCE_ATTRIBUTES`` holds pairs such as ``service.version=2,team=a%20b``;
+    ``OTEL_SERVICE_NAME`` wins over its ``service.name``.
+    """
+    found: dict[str, object] = {}
+    text = os.environ.get("OTEL_RESOURCE_ATTRIBUTES", "").strip()
+    if text:
+        from urllib.parse import unquote
+
+        for pair in text.split(","):
+            name, equals, value = (part.strip() for part in pair.partition("="))
+            if name and equals:
+                found[unquote(name)] = unquote(value)
+    service = os.environ.get("OTEL_SERVICE_NAME", "").strip()
+    if service:
+        found["service.name"] = service
+    return found
+
+
+def propagators(given: Iterable[str] | None) -> tuple[str, ...] | None:
+    """Return the formats that ``configure(propagators=…)`` names, checked."""
+    if given is None:
+        return None
+    if isinstance(given, str) or not hasattr(given, "__iter__"):
+        raise UsageError(f"propagators takes several names, not {type(given).__name__}")
+    chosen = tuple(given)
+    for name in chosen:
+        if name not in WRITERS:
+            raise choices("propagator", name, WRITERS)
+    return chosen or ("none",)
+
+
+def baggage(given: Iterable[str] | Mapping[str, str] | None) -> dict[str, str]:
+    """Return the members of baggage that become fields, and what these are called."""
+    if given is None:
+        return {}
+    if isinstance(given, str) or not hasattr(given, "__iter__"):
+        raise UsageError(f"baggage takes several names, or a mapping, not {type(given).__name__}")
+    names: Any = given
+    allowed: dict[Any, Any] = dict(names) if is_mapping(type(given)) else {n: n for n in names}
+    for name in (*allowed, *allowed.values()):
+        if not isinstance(name, str) or not name:
+            raise UsageError(f"baggage names members and fields by text, not {name!r:.80}")
+    return allowed
 
 
 def processor_chain(given: Iterable[Processor] | None) -> tuple[Processor, ...]:

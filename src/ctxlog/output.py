@@ -46,6 +46,7 @@ class Output:
                 sink,
                 sink.level,
                 sink.wants_event,
+                sink.copies,
                 self.json if sink.renderer is None else sink.renderer,
             )
             for sink in sinks
@@ -59,19 +60,21 @@ class Output:
         if self._filtered:
             refusing, event = self._filter(event, level)
         rendered: dict[int, bytes | str] = {}
-        for sink, threshold, wants_event, renderer in self._targets:
+        for sink, threshold, wants_event, copies, renderer in self._targets:
             if level < threshold or id(sink) in refusing:
                 continue
             if door is not None and sink.door == door:
                 continue
-            line: Any
-            if wants_event:
-                line = _copied(event)
-            else:
+            line: Any = None
+            if not wants_event:
                 line = rendered.get(id(renderer)) if rendered else None
                 if line is None:
                     line = rendered[id(renderer)] = self.render(renderer, event, method)
             try:
+                if wants_event:
+                    line = sink.take(event if copies else _copied(event), level)
+                    if line is None:
+                        continue
                 sink.write_at(line, level)
             except Exception as error:  # noqa: BLE001 - the other sinks still get the line
                 self.sink_failed(sink, line, error, event)
@@ -152,7 +155,11 @@ class Output:
 def _copied(value: Any) -> Any:
     """Copy a plain value: whoever gets it may change it."""
     if type(value) is dict:
-        return {name: _copied(item) for name, item in value.items()}
+        copy = value.copy()
+        for name, item in value.items():
+            if type(item) is dict or type(item) is list:
+                copy[name] = _copied(item)
+        return copy
     if type(value) is list:
         return [_copied(item) for item in value]
     return value

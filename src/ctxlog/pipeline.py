@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from ctxlog import names
 from ctxlog.assembly import Assembler, is_nested, text_of
 from ctxlog.clock import Clock
-from ctxlog.context.fields import CURRENT, Fields
+from ctxlog.context.fields import CURRENT, Fields, thaw
 from ctxlog.context.providers import foreign_providers, providers
 from ctxlog.context.spans import current_ids
 from ctxlog.counting import counted, counters
@@ -39,7 +39,7 @@ from ctxlog.values import freeze_fields
 from ctxlog.walk import is_mapping
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from ctxlog.ids import TraceIds
     from ctxlog.sinks.sink import Sink
@@ -71,6 +71,8 @@ class LoggerName:
     """What processors are given as the logger: its name, as structlog's own ask for it."""
 
     __slots__ = ("name",)
+    #: What a processor asks to hold can be written later: see :mod:`ctxlog.sampling`.
+    holds = True
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -110,12 +112,14 @@ class Pipeline(Assembler):
         self.cleaner = Clean(self.redaction, limits)
         self.clean = self.cleaner.clean
         self._named: dict[str, LoggerName] = {}
+        self._latest = [self]  # shared with what `with_sinks` makes: held lines go to the last one
         self._set_parts(sinks)
 
     def with_sinks(self, sinks: tuple[Sink, ...]) -> Pipeline:
         """Return the same chain in front of other sinks, and with the providers there are now."""
         other = copy(self)
         other._set_parts(sinks)  # noqa: SLF001 - its own class
+        self._latest[0] = other
         return other
 
     def _set_parts(self, sinks: tuple[Sink, ...]) -> None:
@@ -189,13 +193,7 @@ class Pipeline(Assembler):
             if level_text is not None:
                 line[LEVEL] = level_text
             name = method or LEVEL_NAMES.get(level) or level_name(level)
-            done = self._through_processors(line, name, logger, said_so)
-            if done is not None:
-                if "exc_info" in done:
-                    self._render_exception(done, said_so)
-                if said_so:
-                    done[ERRORS] = said_so
-                self.deliver(self.clean(done), level, name, door)
+            self._finish(line, level, name, logger, said_so, door)
         except Exception as error:
             if self.strict:
                 raise
@@ -203,16 +201,62 @@ class Pipeline(Assembler):
         finally:
             NESTING.depth = depth
 
-    def _through_processors(
-        self, event: dict[str, Any], method: str, logger: str, notes: list[str]
+    def _finish(  # noqa: PLR0913 - what is known of a line by now
+        self,
+        event: dict[str, Any],
+        level: int,
+        method: str,
+        logger: str,
+        notes: list[str],
+        door: str | None,
+        start: int = 0,
+    ) -> None:
+        """Take an assembled event through the processors from ``start`` on, and to every sink."""
+
+        def hold(place: int, event: dict[str, Any]) -> Callable[[], None]:
+            if "exc_info" in event:
+                self._render_exception(event, notes)
+            held, latest = freeze_fields(event, {}), self._latest
+
+            def write() -> None:
+                line = {name: thaw(value) for name, value in held.items()}
+                latest[0]._resume(line, level, method, logger, notes, door, place)  # noqa: SLF001 - one of its own kind
+
+            return write
+
+        done = self._through_processors(event, method, logger, notes, start, hold)
+        if done is not None:
+            if "exc_info" in done:
+                self._render_exception(done, notes)
+            if notes:
+                done[ERRORS] = notes
+            self.deliver(self.clean(done), level, method, door)
+
+    def _resume(self, event: dict[str, Any], *rest: Any) -> None:
+        """Take up a line that a processor held. Never raises unless ``strict``."""
+        try:
+            self._finish(event, *rest)
+        except Exception:
+            if self.strict:
+                raise
+            counters.add("lost")
+
+    def _through_processors(  # noqa: PLR0913 - the same
+        self,
+        event: dict[str, Any],
+        method: str,
+        logger: str,
+        notes: list[str],
+        start: int,
+        hold: Callable[[int, dict[str, Any]], Callable[[], None]],
     ) -> dict[str, Any] | None:
-        """Return what the user's processors made of an event; ``None``: one dropped it."""
+        """Return what the user's processors made of an event; ``None``: it is dropped, or held."""
         named = self._named.get(logger)
         if named is None:
             if len(self._named) >= _MAX_NAMED:
                 self._named.clear()
             named = self._named[logger] = LoggerName(logger)
-        for processor in self.processors:
+        for place, processor in enumerate(self.processors[start:], start + 1):
             try:
                 result: Any = processor(named, method, event)
                 if type(result) is dict:
@@ -223,7 +267,10 @@ class Pipeline(Assembler):
                     raise TypeError(_wrong_result(result))  # noqa: TRY301 - said as any other failure
             except BaseException as error:
                 if _is_drop(error):  # it is no Exception
-                    counters.add("dropped.processor")
+                    return None
+                keep = getattr(error, "keep", None) if type(error).__name__ == "Held" else None
+                if keep is not None:
+                    keep(hold(place, event))
                     return None
                 if not isinstance(error, Exception):
                     raise
@@ -302,5 +349,11 @@ def _wrong_result(result: object) -> str:
 
 
 def _is_drop(error: BaseException) -> bool:
+    """Say whether a processor asks to drop the event, and count that unless it did."""
     structlog = sys.modules.get("structlog")
-    return structlog is not None and isinstance(error, structlog.DropEvent)
+    if structlog is None or not isinstance(error, structlog.DropEvent):
+        return False
+    sampling = sys.modules.get("ctxlog.sampling.rates")
+    if sampling is None or not sampling.is_counted(error):
+        counters.add("dropped.processor")
+    return True

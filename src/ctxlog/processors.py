@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from contextvars import ContextVar
+from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from ctxlog.limits import DEFAULT_LIMITS, Limits
@@ -57,6 +58,9 @@ class Clean:
                         break
                 elif kind is int:
                     if not INT_MIN <= value <= INT_MAX:
+                        break
+                elif kind is float:
+                    if not isfinite(value):
                         break
                 elif kind is not bool and value is not None:
                     break

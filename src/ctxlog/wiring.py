@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 from ctxlog import options as read
+from ctxlog.carriers import wire
 from ctxlog.context.fields import policy
 from ctxlog.context.resource import set_resource
 from ctxlog.doors import close_doors, open_doors, set_stdlib_level
@@ -15,6 +17,7 @@ from ctxlog.pipeline import Pipeline
 from ctxlog.runtime import runtime
 from ctxlog.schemas import SCHEMAS
 from ctxlog.sinks.stopping import close_all, flush_all, replace_all
+from ctxlog.telemetry import otlp_sinks, told_resource
 from ctxlog.values import freeze_fields
 
 if TYPE_CHECKING:
@@ -28,7 +31,7 @@ if TYPE_CHECKING:
 
 CONFIGURE = (
     "level", "levels", "renderer", "stream", "sinks", "processors", "resource", "schema",
-    "callsite", "stdlib", "structlog", "warnings", "uncaught", "redact", "limits", "strict",
+    "otlp", "propagators", "baggage", "callsite", "stdlib", "structlog", "warnings", "uncaught", "redact", "limits", "strict",
 )  # fmt: skip
 ADD_SINK = ("renderer", "level", "filter", "queue")
 ADD_HOOK = ("level", "filter", "timeout")
@@ -44,6 +47,9 @@ def configure(  # noqa: PLR0913 - the front door's contract: every option by nam
     processors: Iterable[Processor] | None = None,
     resource: Mapping[str, object] | None = None,
     schema: str | None = None,
+    otlp: bool | Mapping[str, Any] = False,
+    propagators: Iterable[str] | None = None,
+    baggage: Iterable[str] | Mapping[str, str] | None = None,
     callsite: bool = False,
     stdlib: bool = True,
     structlog: bool | Literal["auto"] = "auto",
@@ -75,6 +81,14 @@ def configure(  # noqa: PLR0913 - the front door's contract: every option by nam
         resource: fields of the process, such as ``{"service.name": "shop"}``.
         schema: what the names on every line are called in JSON and logfmt: ``"otel"``, ``"ecs"``,
             ``"gcp"`` or ``"datadog"``.
+        otlp: send lines to a collector too, as the ``OTEL_*`` variables say; ``True``, or a mapping
+            of ``level``, ``filter``, ``queue``, ``flush_level``, ``flush_seconds``, ``exporter``.
+            Needs the extra ``otel``.
+        propagators: formats that ``inject`` writes: ``"tracecontext"``, ``"b3"``, ``"b3multi"``,
+            ``"jaeger"``, ``"baggage"``, ``"none"``; default is what ``OTEL_PROPAGATORS`` says. All
+            are read.
+        baggage: members of an inbound ``baggage`` header that become fields of an ``entry``: their
+            names, or a mapping of them to the fields' names.
         callsite: add file, line and function of each call.
         stdlib: take in what is logged with :mod:`logging`, from the root logger, beside the
             handlers that are there; ``level`` and ``levels`` hold for its loggers too. What a
@@ -119,10 +133,11 @@ def configure(  # noqa: PLR0913 - the front door's contract: every option by nam
     if not isinstance(limits, Limits):
         raise UsageError(f"limits takes ctxlog.limits.Limits(...), not {type(limits).__name__}")
     redaction = read.redaction(redact)
-    fields = freeze_fields(resource, {})
     for name, given in (("stdlib", stdlib), ("warnings", warnings), ("uncaught", uncaught)):
         yes_or_no(name, given)
     yes_or_no("callsite", callsite)
+    written, allowed = read.propagators(propagators), read.baggage(baggage)
+    fields = {**told_resource(), **freeze_fields(resource, {})}
     opened: list[Sink] = []
     try:
         if sinks is None or stream is not None:
@@ -131,6 +146,8 @@ def configure(  # noqa: PLR0913 - the front door's contract: every option by nam
             )
         for target in read.targets(sinks):
             opened.append(read.sink_of(target, chosen, limits, named))  # noqa: PERF401 - one may fail
+        if otlp is not False:
+            opened.extend(otlp_sinks(otlp, fields))
         pipeline = Pipeline(
             sinks=tuple(runtime.adopt(sink) for sink in opened),
             processors=chain,
@@ -147,6 +164,7 @@ def configure(  # noqa: PLR0913 - the front door's contract: every option by nam
             runtime.install(pipeline, base, by_name)
             policy.strict = strictly
             set_resource(fields)
+            wire.set(written, allowed)
             open_doors(
                 level=base,
                 levels=by_name,
@@ -158,7 +176,16 @@ def configure(  # noqa: PLR0913 - the front door's contract: every option by nam
     except BaseException:  # nothing has changed; what was opened for it goes
         replace_all(opened)
         raise
-    replace_all(() if before is None else before.sinks)
+    if before is not None:
+        _close_samplers(before.processors, chain)
+        replace_all(before.sinks)
+
+
+def _close_samplers(processors: Iterable[Processor], staying: Iterable[Processor] = ()) -> None:
+    """Write what tail sampling holds, before the sinks go."""
+    sampling = sys.modules.get("ctxlog.sampling.tail")
+    if sampling is not None:
+        sampling.close_all(processors, staying)
 
 
 def add_sink(
@@ -347,8 +374,12 @@ def shutdown(timeout: float | None = None) -> bool:
         runtime.install(None, INFO, {})
         policy.strict = False
         set_resource()
+        wire.set()
         close_doors()
-    return close_all(() if before is None else before.sinks, timeout)
+    if before is None:
+        return True
+    _close_samplers(before.processors)
+    return close_all(before.sinks, timeout)
 
 
 def counters() -> dict[str, int]:

@@ -21,7 +21,9 @@ def run(code: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
 
 
-@pytest.mark.parametrize("library", ["structlog", "loguru", "uvloop", "kopf", "kubernetes"])
+@pytest.mark.parametrize(
+    "library", ["structlog", "loguru", "uvloop", "kopf", "kubernetes", "opentelemetry"]
+)
 def test_without_the_library(library: str):
     """Everything of configure's default works, and every door but the absent one."""
     code = BLOCK.format(library=library) + (
@@ -44,6 +46,50 @@ def test_the_adapter_itself_says_what_is_missing(library: str):
     """Importing the adapter of an absent library is Python's own error, naming the library."""
     done = run(BLOCK.format(library=library) + f"import ctxlog.adapters.{library}")
     assert f"ModuleNotFoundError: {library}" in done.stderr
+
+
+BLOCK_SDK = BLOCK.replace("name.partition('.')[0] == {library!r}", "name.startswith({library!r})")
+
+
+@pytest.mark.parametrize(
+    "library", ["opentelemetry.sdk", "opentelemetry.exporter", "opentelemetry"]
+)
+def test_without_opentelemetrys_sdk(library: str):
+    """Every module but the adapter's works; ``otlp=True`` says what to install."""
+    code = BLOCK_SDK.format(library=library) + (
+        "import ctxlog, ctxlog.sampling\n"
+        "from ctxlog.errors import UsageError\n"
+        "try: ctxlog.configure(otlp=True)\n"
+        "except UsageError as error: print(error)\n"
+        "ctxlog.configure(renderer='json', processors=[ctxlog.sampling.Sample(1.0)])\n"
+        "with ctxlog.entry(), ctxlog.operation('done'):\n"
+        "    headers = {}\n"
+        "    ctxlog.inject(headers)\n"
+        "    ctxlog.get_logger('own').info('own')\n"
+        "assert 'traceparent' in headers\n"
+        "ctxlog.shutdown()\n"
+    )
+    done = run(code)
+    assert (0, 2) == (done.returncode, done.stderr.count('"trace_id"')), done.stderr
+    assert "pip install 'ctxlog[otel]'" in done.stdout
+
+
+def test_without_the_sdk_every_module_of_the_adapter_imports():
+    """They need the API alone."""
+    code = BLOCK_SDK.format(library="opentelemetry.sdk") + (
+        "import importlib, pkgutil, ctxlog.adapters.otel as otel\n"
+        "names = [m.name for m in pkgutil.iter_modules(otel.__path__)]\n"
+        "for name in names: importlib.import_module(f'ctxlog.adapters.otel.{name}')\n"
+        "import ctxlog\n"
+        "from ctxlog.adapters.otel.sink import OtelSink\n"
+        "ctxlog.configure(sinks=[OtelSink()])\n"
+        "ctxlog.get_logger('own').info('own')\n"
+        "assert ctxlog.shutdown()\n"
+        "print(len(names))\n"
+    )
+    done = run(code)
+    assert 0 == done.returncode, done.stderr
+    assert int(done.stdout) >= 5
 
 
 def test_importing_ctxlog_loads_no_adapter():

@@ -17,7 +17,7 @@ from ctxlog.values import freeze_fields
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from typing import Any, Protocol
 
     from ctxlog.context.accessors import Undo
@@ -77,6 +77,19 @@ class Frame:
 EMPTY = Fields({})
 ROOT = Frame(EMPTY, None, None)
 CURRENT: ContextVar[Frame] = ContextVar("ctxlog", default=ROOT)
+
+
+#: Told what is bound, by ``bind_context``, a scope or an entry: spans that carry fields.
+BOUND: list[Callable[[dict[str, object]], None]] = []
+
+
+def tell_bound(fields: dict[str, object]) -> None:
+    """Tell everyone in :data:`BOUND`; one that raises is counted."""
+    for told in BOUND:
+        try:
+            told(fields)
+        except Exception:  # noqa: BLE001 - binding must not fail for it
+            counters.add("errors.bound")
 
 
 class Policy:
@@ -150,6 +163,8 @@ def bind_context(fields: Mapping[str, object] | None = None, /, **more: object) 
         raise UsageError(message)
     bound = freeze_fields(fields, more)  # may run foreign code: the frame is looked up after it
     replace(CURRENT.get().fields.with_values(bound))
+    if BOUND:
+        tell_bound(bound)
 
 
 def unbind_context(*names: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ctxlog.context.accessors import capture
 from ctxlog.context.decorate import decorate
-from ctxlog.context.fields import CURRENT, Fields, Frame, leave
+from ctxlog.context.fields import BOUND, CURRENT, Fields, Frame, leave, tell_bound
 from ctxlog.context.raised import remember
 from ctxlog.values import freeze_fields
 
@@ -60,6 +60,8 @@ class scope:  # noqa: N801 - reads as a function, like contextlib.suppress
         below = frame.fields
         values = {**below.values, **self._bound} if below.values else self._bound
         _set_current(Frame(Fields(values, below.ids, below.operation), frame, self))
+        if BOUND:
+            tell_bound(self._bound)
         return self
 
     def __exit__(

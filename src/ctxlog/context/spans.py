@@ -32,7 +32,10 @@ class _Library:
 
     def __init__(self, context: Any, trace: Any) -> None:
         self.trace = trace
-        self.get_current: Callable[[], Any] = context.get_current
+        # what `get_current` calls, without the call: a third of what a hit costs
+        runtime = getattr(context, "_RUNTIME_CONTEXT", None)
+        own: Callable[[], Any] = context.get_current
+        self.get_current: Callable[[], Any] = getattr(runtime, "get_current", own)
         self.attach: Callable[[Any], Any] = context.attach
         self.empty: Callable[[], Any] = context.Context
         self.get_current_span: Callable[[Any], Any] = trace.get_current_span
@@ -112,20 +115,66 @@ def live_context(*, keep: bool = False) -> Any:
     return context if live or keep else None
 
 
-def remote_context(ids: TraceIds) -> Any:
+def is_remote(context: Any) -> bool:
+    """Say whether the span in an OpenTelemetry context is another process's."""
+    otel = library()
+    try:
+        return otel is not None and bool(
+            otel.get_current_span(context).get_span_context().is_remote
+        )
+    except Exception:  # noqa: BLE001 - somebody's own span
+        counters.add("errors.span")
+        return False
+
+
+def remote_context(ids: TraceIds, tracestate: str = "") -> Any:
     """Return an OpenTelemetry context whose span is a caller's; ``None`` without the library."""
     otel = library()
     if otel is None:
         return None
+    state = None
+    if tracestate:
+        try:
+            state = otel.trace.TraceState.from_header([tracestate])
+        except Exception:  # noqa: BLE001 - a stranger's header
+            counters.add("errors.carrier")
     span = otel.trace.NonRecordingSpan(
         otel.trace.SpanContext(
             int(ids.trace_id, 16),
             int(ids.span_id, 16),
             is_remote=True,
             trace_flags=otel.trace.TraceFlags(int(ids.trace_flags, 16)),
+            trace_state=state,
         )
     )
     return otel.trace.set_span_in_context(span, otel.empty())
+
+
+def own_context(ids: TraceIds) -> tuple[Any, TraceIds]:
+    """Return a context for ids that an entry made, so that spans below are of the same trace.
+
+    They are a parent's, of a span that nobody records. Whether spans below are sampled is decided
+    as for a root: the global tracer provider's sampler is asked; without one there is no parent:
+    ``None``. Nor is there one with an id generator that gives roots the entry's trace
+    (:class:`ctxlog.adapters.otel.spans.EntryIds`).
+    """
+    otel = library()
+    if otel is None:
+        return None, ids
+    try:
+        provider = otel.trace.get_tracer_provider()
+        if getattr(getattr(provider, "id_generator", None), "takes_entries", False):
+            return None, ids
+        sampler = getattr(provider, "sampler", None)
+        if sampler is None:  # none is set, or not the SDK's: a parent would decide for its sampler
+            return None, ids
+        asked = sampler.should_sample(otel.empty(), int(ids.trace_id, 16), "ctxlog.entry")
+        if asked.decision.is_sampled():
+            ids = TraceIds(ids.trace_id, ids.span_id, "01")
+    except Exception:  # noqa: BLE001 - somebody's own provider or sampler
+        counters.add("errors.span")
+        return None, ids
+    return remote_context(ids), ids
 
 
 class SpanAccessor:

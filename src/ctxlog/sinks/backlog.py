@@ -42,6 +42,8 @@ class Backlog(Sink):
     ) -> None:
         super().__init__(level=inner.level, renderer=inner.renderer, accept=inner.accept)
         self.wants_event = inner.wants_event
+        self.copies = inner.copies
+        self.take = inner.take  # type: ignore[method-assign] # by the thread that logs
         self.door = inner.door
         self.inner = inner
         self.options = options or QueueOptions()

@@ -37,6 +37,8 @@ class Sink:
     kind = "sink"
     #: Given the event (a dict) instead of a rendered line.
     wants_event = False
+    #: Its :meth:`take` copies the event by itself, as far as it keeps it.
+    copies = False
     #: Given the level's number beside the line.
     wants_level = False
     #: Several lines may be given at once, joined, up to so many bytes: the target takes them whole
@@ -91,6 +93,13 @@ class Sink:
     def target_stream(self) -> object:
         """The stream lines go to now, ``None`` when it is no stream: no other way to it is tried."""
         return None
+
+    def take(self, event: dict[str, Any], level: int) -> dict[str, Any] | None:
+        """Return the event as it is to be written, if it ``wants_event``; ``None``: not here.
+
+        Called on the thread that logs, with a dict of its own.
+        """
+        return event
 
     def write(self, line: Any) -> None:
         """Write one line; waits for the lock and for the target."""

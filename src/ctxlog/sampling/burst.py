@@ -1,0 +1,87 @@
+"""Burst: of an event that repeats, the first ones and then every so-manyth."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from threading import Lock
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+from ctxlog import names
+from ctxlog.counting import counters
+from ctxlog.errors import UsageError
+from ctxlog.sampling.rates import drop, number_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, MutableMapping
+
+#: Events that are told apart.
+MAX_EVENTS = 4_096
+
+
+class Burst:
+    """Of each event write the first ``first`` in a second, then every ``every``-th.
+
+    An event is known by its logger, level and text, so the text is a constant, data goes into
+    fields. Up to 4,096 of them are told apart; beyond, the one not seen for longest starts anew.
+
+    Args:
+        first: how many of each are written at once.
+        every: after them every so-manyth; ``None``: none.
+        seconds: how long a count lasts.
+        keep: what is written in any case; default is nothing but what the counts allow.
+        clock: seconds that never go back, for tests.
+
+    Raises:
+        UsageError: an argument is no number above 0.
+
+    Example:
+        >>> from ctxlog import get_logger
+        >>> from ctxlog.testing import capture
+        >>> with capture(processors=(Burst(2, 3, clock=lambda: 0.0),)) as lines:
+        ...     for number in range(9):
+        ...         get_logger("shop").info("again", n=number)
+        >>> [line["n"] for line in lines]
+        [0, 1, 4, 7]
+    """
+
+    def __init__(
+        self,
+        first: int,
+        every: int | None = None,
+        *,
+        seconds: float = 1.0,
+        keep: Callable[[Mapping[str, Any]], bool] | None = None,
+        clock: Callable[[], float] = monotonic,
+    ) -> None:
+        self._first = number_of("first", first)
+        self._every = None if every is None else number_of("every", every)
+        if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not seconds > 0:
+            raise UsageError(f"seconds takes a number above 0, not {seconds!r:.80}")
+        self._seconds = seconds
+        self._keep = keep
+        self._clock = clock
+        self._seen: OrderedDict[tuple[object, ...], tuple[float, int]] = OrderedDict()
+        self._lock = Lock()
+
+    def __call__(
+        self, logger: Any, method_name: str, event_dict: MutableMapping[str, Any]
+    ) -> MutableMapping[str, Any]:
+        """Return the event, or drop it."""
+        key = tuple(str(event_dict.get(name)) for name in (names.LOGGER, names.LEVEL, names.EVENT))
+        now = self._clock()
+        with self._lock:
+            since, number = self._seen.pop(key, (now, 0))
+            if now - since >= self._seconds:
+                since, number = now, 0
+            number += 1
+            self._seen[key] = (since, number)
+            if len(self._seen) > MAX_EVENTS:
+                self._seen.popitem(last=False)
+        over = number - self._first
+        if over <= 0 or (self._every is not None and over % self._every == 0):
+            return event_dict
+        if self._keep is not None and self._keep(event_dict):
+            return event_dict
+        counters.add("dropped.burst")
+        raise drop()
