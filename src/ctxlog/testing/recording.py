@@ -1,0 +1,372 @@
+"""Recording: every event of every door, first-hand, whatever is configured or was bound before.
+
+Nothing is rendered: what was said, where, and the context of that moment are kept by reference.
+An event is made of it when somebody asks (:mod:`ctxlog.testing.events`). Levels hold: what is below
+its logger's level was not written.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from contextlib import suppress
+from threading import RLock, current_thread, local
+from time import time_ns
+from types import FunctionType
+from typing import TYPE_CHECKING, Any
+
+from ctxlog.adapters.logging.records import extra_of, level_of, stamp_of
+from ctxlog.context.fields import CURRENT
+from ctxlog.context.foreign import foreign_values
+from ctxlog.context.resource import get_resource
+from ctxlog.context.spans import current_ids
+from ctxlog.counting import counters
+from ctxlog.levels import name_of
+from ctxlog.loading import forget, when_loaded
+from ctxlog.pipeline import Pipeline
+from ctxlog.propagation.patching import Patch
+from ctxlog.runtime import runtime
+from ctxlog.stamps import Stamp, stamp_now
+from ctxlog.testing.crossings import ORIGIN, Crossing, task_now
+from ctxlog.testing.places import Place, application
+from ctxlog.tracebacks import resolve
+from ctxlog.values import freeze_fields
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ctxlog.context.fields import Fields
+
+    Listener = Callable[["Record"], object]
+
+_STRUCTLOG, _LOGURU = "structlog._base", "loguru"
+
+
+class Record:
+    """What was said, where, and under what."""
+
+    __slots__ = ("args", "at_ns", "bound", "door", "event", "fields", "level", "level_text",
+                 "logger", "origin", "place", "resource", "stamp", "task", "thread")  # fmt: skip
+
+    def __init__(  # noqa: PLR0913 - all that is known of a line
+        self,
+        door: str,
+        logger: str,
+        level: int,
+        event: object,
+        args: tuple[Any, ...],
+        fields: dict[str, Any],
+        bound: Fields | None,
+        stamp: Stamp,
+        place: Place | None,
+        level_text: str | None = None,
+    ) -> None:
+        self.door = door
+        self.logger = logger
+        self.level = level
+        self.event = event
+        self.args = args
+        self.fields = fields
+        self.bound = bound
+        self.stamp = stamp
+        self.place = place
+        self.level_text = level_text
+        self.at_ns = time_ns()
+        self.thread: str = current_thread().name
+        self.task: str | None = task_now()
+        self.origin: Crossing | None = ORIGIN.get()
+        self.resource = get_resource()
+
+    def value(self, name: str) -> object:
+        """Return the value of a field on this line, ``None`` when it has none."""
+        if name in self.fields:
+            return self.fields[name]
+        stamp = self.stamp
+        for values in (self.bound.values if self.bound else None, stamp.context.values,
+                       stamp.provided, self.resource):  # fmt: skip
+            if values and name in values:
+                return values[name]
+        return getattr(stamp.ids, name, None) if name in ("trace_id", "span_id") else None
+
+    @property
+    def has_context(self) -> bool:
+        """Whether anything was bound where it was written."""
+        return bool(self.stamp.context.values or self.stamp.ids or self.stamp.provided)
+
+
+class _Busy(local):
+    on = False
+
+
+_busy = _Busy()
+_lock = RLock()
+_listeners: tuple[Listener, ...] = ()
+_asking: tuple[Listener, ...] = ()  # of these, those for whom providers are asked
+
+
+def listen(listener: Listener, *, providers: bool = True) -> None:
+    """Tell ``listener`` of every event from now on, on the thread that logs it.
+
+    Args:
+        listener: called with each; it must be quick.
+        providers: ask the providers for it, once more than the line itself does.
+    """
+    global _asking, _listeners  # noqa: PLW0603 - swapped whole: a line sees the old or the new
+    with _lock:
+        if providers:
+            _asking = (*_asking, listener)
+        first, _listeners = not _listeners, (*_listeners, listener)
+        if first:
+            _open()
+
+
+def unlisten(listener: Listener) -> None:
+    """Tell it no more; with the last one every door is as it was."""
+    global _asking, _listeners  # noqa: PLW0603 - as above
+    with _lock:
+        _asking = tuple(known for known in _asking if known != listener)
+        left = tuple(known for known in _listeners if known != listener)
+        last, _listeners = bool(_listeners) and not left, left
+        if last:
+            _close()
+
+
+def _tell(record: Record) -> None:
+    for listener in _listeners:
+        listener(record)
+
+
+def _copied(fields: dict[str, Any]) -> dict[str, Any]:
+    """Return the fields as they are now, as far as no foreign code has to run for it."""
+    copy = dict(fields)
+    for name, value in fields.items():
+        if type(value) in _CHANGING:
+            copy[name] = value.copy()
+    if "exc_info" in copy:
+        copy["exc_info"] = resolve(copy["exc_info"])
+    return copy
+
+
+_CHANGING = frozenset({list, dict, set})
+
+
+def _stamp_here() -> Stamp:
+    """Return what is current here; providers are the application's code, and asked if wanted."""
+    if _asking:
+        return stamp_now()
+    context = CURRENT.get().fields
+    found = foreign_values()
+    return Stamp(context, current_ids() or context.ids, freeze_fields(found, {}) if found else None)
+
+
+# ---- ctxlog's own loggers, and what arrives at the pipeline by no other door
+
+
+def _around_emit(emit: Callable[..., None]) -> Callable[..., None]:
+    def recorded(
+        logger: Any, level: int, event: object, args: tuple[Any, ...], fields: dict[str, Any]
+    ) -> None:
+        if _busy.on:
+            emit(logger, level, event, args, fields)
+            return
+        _busy.on = True  # what is read here may log by itself
+        try:
+            pinned = logger.pinned
+            stamp = _stamp_here() if pinned is None else Stamp(pinned.fields, pinned.ids)
+            frame = application(sys._getframe(2))  # noqa: SLF001 - logging does the same
+            place = None if frame is None else Place(frame.f_code, frame.f_lineno)
+            _tell(Record("ctxlog", logger.name, level, event, args,
+                         _copied(fields) if fields else fields, logger.fields, stamp, place))  # fmt: skip
+        except Exception:  # noqa: BLE001 - who watches must not change what is watched
+            counters.add("errors.recording")
+        try:
+            emit(logger, level, event, args, fields)
+        finally:
+            _busy.on = False
+
+    return recorded
+
+
+_KNOWN = ("logger", "level", "event", "args", "fields", "bound", "context", "ids")
+
+
+def _process(original: Any, pipeline: Pipeline, *args: Any, **more: Any) -> Any:
+    given = {**dict(zip(_KNOWN, args, strict=False)), **more}
+    # the other doors are watched where the line is written, not where it arrives
+    if not _busy.on and given.get("door") is None and pipeline is runtime.pipeline:
+        with suppress(Exception):  # as above
+            stamp = given.get("stamp") or _stamp_here()
+            _tell(Record("file", given["logger"], given["level"], given["event"], given["args"],
+                         _copied(given["fields"]), given.get("bound"), stamp, Place.here(2),
+                         given.get("level_text")))  # fmt: skip
+    return original(pipeline, *args, **more)
+
+
+# ---- logging
+
+
+def _call_handlers(original: Any, logger: Any, record: logging.LogRecord) -> Any:
+    if _busy.on:
+        return original(logger, record)
+    try:
+        stamp = stamp_of(record) or _stamp_here()
+        extra = extra_of(record)
+        if record.exc_info:
+            extra["exc_info"] = record.exc_info
+        arguments = record.args if isinstance(record.args, tuple) else (record.args,)
+        place = _place_of(record.pathname, record.lineno)
+        _tell(Record("logging", record.name, record.levelno, record.msg, arguments or (),
+                     _copied(extra), None, stamp, place, level_of(record)))  # fmt: skip
+    except Exception:  # noqa: BLE001 - as above
+        counters.add("errors.recording")
+    _busy.on = True
+    try:
+        return original(logger, record)
+    finally:
+        _busy.on = False
+
+
+def _place_of(path: str, line: int) -> Place | None:
+    """Return the place that another library found, which may have been told to look further up."""
+    frame = application(sys._getframe(2))  # noqa: SLF001 - as above
+    while frame is not None:
+        if frame.f_code.co_filename == path and frame.f_lineno == line:
+            return Place(frame.f_code, line)
+        frame = frame.f_back
+    return Place.here(3)
+
+
+# ---- structlog
+
+
+def _proxied(self, method_name, event=None, *args, **event_kw):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN002, ANN003, ANN202
+    # It runs under structlog's own name: structlog looks for the caller past its own frames.
+    token = _before(self, method_name, event, args, event_kw)  # type: ignore[name-defined] # noqa: F821
+    try:
+        return _original(self, method_name, event, *args, **event_kw)  # type: ignore[name-defined] # noqa: F821
+    finally:
+        _after(token)  # type: ignore[name-defined] # noqa: F821
+
+
+def _before_structlog(
+    logger: Any, method: str, event: object, args: tuple[Any, ...], fields: dict[str, Any]
+) -> bool:
+    if _busy.on:
+        return False
+    try:
+        wrapped = getattr(logger, "_logger", None)
+        name = getattr(wrapped, "name", None)
+        level = _METHODS.get(method, 20)
+        merged = {**dict(getattr(logger, "_context", {})), **fields}
+        _tell(Record("structlog", name if isinstance(name, str) else "root", level, event, args,
+                     _copied(merged), None, _stamp_here(), Place.here(3), name_of(level)))  # fmt: skip
+    except Exception:  # noqa: BLE001 - as above
+        counters.add("errors.recording")
+    _busy.on = True
+    return True
+
+
+def _after_structlog(was_first: bool) -> None:  # noqa: FBT001 - what the function above returned
+    if was_first:
+        _busy.on = False
+
+
+_METHODS = {
+    "debug": 10, "info": 20, "msg": 20, "warning": 30, "warn": 30,
+    "error": 40, "err": 40, "exception": 40, "critical": 50, "fatal": 50,
+}  # fmt: skip
+_proxy: list[Any] = []
+
+
+def _open_structlog() -> None:
+    if _proxy or not _listeners:
+        return
+    base = sys.modules[_STRUCTLOG].BoundLoggerBase
+    original = base._proxy_to_logger  # noqa: SLF001 - structlog's docs give it to wrappers
+    names = {"__name__": "structlog", "__builtins__": __builtins__, "_original": original,
+             "_before": _before_structlog, "_after": _after_structlog}  # fmt: skip
+    replacement = FunctionType(_proxied.__code__, names, original.__name__, (None,))
+    _proxy.extend((base, original, replacement))
+    base._proxy_to_logger = replacement  # noqa: SLF001 - as above
+
+
+def _close_structlog() -> None:
+    if _proxy:
+        base, original, replacement = _proxy
+        if base._proxy_to_logger is replacement:  # noqa: SLF001 - as above
+            base._proxy_to_logger = original  # noqa: SLF001 - as above
+        _proxy.clear()
+
+
+# ---- loguru
+
+_loguru: list[Any] = []  # the id of our sink, the patch of its removal
+
+
+def _take_loguru(message: Any) -> None:
+    if _busy.on:  # logging's, sent on to loguru
+        return
+    record = message.record
+    fields = _copied(dict(record["extra"]))
+    if record["exception"] is not None:
+        fields["exc_info"] = record["exception"].value
+    level = record["level"]
+    _tell(Record("loguru", record["name"] or "root", level.no, record["message"], (), fields, None,
+                 _stamp_here(), _place_of(record["file"].path, record["line"]),
+                 level.name.lower()))  # fmt: skip
+
+
+def _add_loguru() -> None:
+    sink = sys.modules[_LOGURU].logger.add(_take_loguru, level=0, format="{message}", catch=True)
+    _loguru[:1] = [sink]
+
+
+def _removed_loguru(original: Any, logger: Any, handler_id: Any = None) -> Any:
+    done = original(logger, handler_id)
+    if handler_id is None:  # everybody's, ours too
+        _add_loguru()
+    return done
+
+
+def _open_loguru() -> None:
+    if _loguru or not _listeners:
+        return
+    _add_loguru()
+    patch = Patch(type(sys.modules[_LOGURU].logger), "remove", _removed_loguru)
+    patch.apply()
+    _loguru.append(patch)
+
+
+def _close_loguru() -> None:
+    if _loguru:
+        sink, patch = _loguru
+        patch.remove()
+        with suppress(ValueError):  # gone already
+            sys.modules[_LOGURU].logger.remove(sink)
+        _loguru.clear()
+
+
+# ---- all of them
+
+_patches = (
+    Patch(Pipeline, "process", _process),
+    Patch(logging.Logger, "callHandlers", _call_handlers),
+)
+
+
+def _open() -> None:
+    runtime.watch(_around_emit)
+    for patch in _patches:
+        patch.apply()
+    when_loaded(_STRUCTLOG, _open_structlog)
+    when_loaded(_LOGURU, _open_loguru)
+
+
+def _close() -> None:
+    forget(_open_structlog)
+    forget(_open_loguru)
+    _close_loguru()
+    _close_structlog()
+    for patch in reversed(_patches):
+        patch.remove()
+    runtime.watch(None)
