@@ -247,23 +247,26 @@ class Guard:
         return opened
 
     def _misplaced(self, opened: Opened, owner: object) -> None:
-        if any(type(frame.owner) is Steps for frame in chain(CURRENT.get())):
+        frames = list(chain(CURRENT.get()))
+        found = frame_of(owner) is not None
+        if found and opened.is_elsewhere() and any(type(frame.owner) is Steps for frame in frames):
             return  # a decorated generator's: its steps have frames of their own, wherever they run
         by = who(threading.current_thread(), task_now())
-        if frame_of(owner) is None or opened.is_elsewhere():
+        if not found or opened.is_elsewhere():
             opener = who(opened.thread, opened.task)
             other = "in another context" if by == opener else f"by {by}"
             said = f"{opened.what} of {opener} closed {other}: {opened.shown()}"
-        else:
-            inner = getattr(CURRENT.get(), "opened", None)
-            for frame in chain(CURRENT.get()):
-                if frame.owner is owner:
-                    break
-                if isinstance(frame, Tracked):
-                    frame.opened.closed = True
-            within = f", inside {inner.what} of {inner.place}" if inner is not None else ""
-            said = f"{opened.what} closed out of order{within}: {opened.shown()}"
-        self._found.append((opened, Leak(said, opened.places, fix_for(opened))))
+            self._found.append((opened, Leak(said, opened.places, fix_for(opened))))
+            return
+        for frame in frames:  # what is open above it goes with it
+            if frame.owner is owner:
+                return
+            if isinstance(frame, Tracked) and not frame.opened.closed:
+                inner = frame.opened
+                inner.closed = True
+                around = f"the {opened.what} of {opened.place}"
+                said = f"{inner.what} still open when {around} closed: {inner.shown()}"
+                self._found.append((inner, Leak(said, inner.places, fix_for(inner))))
 
     def _replace(self, original: Original, fields: Any) -> Any:
         before = CURRENT.get()
