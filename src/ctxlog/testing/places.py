@@ -27,19 +27,27 @@ _known: dict[str, bool] = {}  # by file: asked for every line and scope
 
 
 class Place:
-    """A line of code: ``file``, ``line``, ``function``."""
+    """A line of code: ``file``, ``line``, ``function``; the number is looked up when it is asked."""
 
-    __slots__ = ("_code", "line")
+    __slots__ = ("_code", "_instruction")
 
-    def __init__(self, code: CodeType, line: int) -> None:
-        self._code = code
-        self.line = line
+    def __init__(self, frame: FrameType) -> None:
+        self._code: CodeType = frame.f_code
+        self._instruction = frame.f_lasti
 
     @classmethod
     def here(cls, depth: int = 1) -> Place | None:
         """Return the application's innermost place on this stack, ``depth`` frames up or more."""
         frame = application(sys._getframe(depth))  # noqa: SLF001 - logging does the same
-        return None if frame is None else cls(frame.f_code, frame.f_lineno)
+        return None if frame is None else cls(frame)
+
+    @property
+    def line(self) -> int:
+        """The line's number."""
+        for start, end, line in self._code.co_lines():
+            if start <= self._instruction < end and line is not None:
+                return line
+        return self._code.co_firstlineno
 
     @property
     def file(self) -> str:
@@ -82,7 +90,7 @@ def stack(depth: int = 1) -> tuple[Place, ...]:
     frame = application(sys._getframe(depth))  # noqa: SLF001 - as above
     while frame is not None and len(found) < DEPTH:
         if not is_machinery(frame):
-            found.append(Place(frame.f_code, frame.f_lineno))
+            found.append(Place(frame))
         elif found:  # the runner, the loop: nothing of the application's is below
             break
         frame = frame.f_back

@@ -45,8 +45,8 @@ _STRUCTLOG, _LOGURU = "structlog._base", "loguru"
 class Record:
     """What was said, where, and under what."""
 
-    __slots__ = ("args", "at_ns", "bound", "door", "event", "fields", "level", "level_text",
-                 "logger", "origin", "place", "resource", "stamp", "task", "thread")  # fmt: skip
+    __slots__ = ("_thread", "args", "at_ns", "bound", "door", "event", "fields", "level",
+                 "level_text", "logger", "origin", "place", "resource", "stamp", "task")  # fmt: skip
 
     def __init__(  # noqa: PLR0913 - all that is known of a line
         self,
@@ -72,10 +72,15 @@ class Record:
         self.place = place
         self.level_text = level_text
         self.at_ns = time_ns()
-        self.thread: str = current_thread().name
+        self._thread = current_thread()
         self.task: str | None = task_now()
         self.origin: Crossing | None = ORIGIN.get()
         self.resource = get_resource()
+
+    @property
+    def thread(self) -> str:
+        """The name of the thread that wrote it."""
+        return self._thread.name
 
     def value(self, name: str) -> object:
         """Return the value of a field on this line, ``None`` when it has none."""
@@ -139,9 +144,10 @@ def _tell(record: Record) -> None:
 def _copied(fields: dict[str, Any]) -> dict[str, Any]:
     """Return the fields as they are now, as far as no foreign code has to run for it."""
     copy = dict(fields)
-    for name, value in fields.items():
-        if type(value) in _CHANGING:
-            copy[name] = value.copy()
+    if not _CHANGING.isdisjoint(map(type, copy.values())):
+        for name, value in fields.items():
+            if type(value) in _CHANGING:
+                copy[name] = value.copy()
     if "exc_info" in copy:
         copy["exc_info"] = resolve(copy["exc_info"])
     return copy
@@ -174,7 +180,7 @@ def _around_emit(emit: Callable[..., None]) -> Callable[..., None]:
             pinned = logger.pinned
             stamp = _stamp_here() if pinned is None else Stamp(pinned.fields, pinned.ids)
             frame = application(sys._getframe(2))  # noqa: SLF001 - logging does the same
-            place = None if frame is None else Place(frame.f_code, frame.f_lineno)
+            place = None if frame is None else Place(frame)
             _tell(Record("ctxlog", logger.name, level, event, args,
                          _copied(fields) if fields else fields, logger.fields, stamp, place))  # fmt: skip
         except Exception:  # noqa: BLE001 - who watches must not change what is watched
@@ -231,7 +237,7 @@ def _place_of(path: str, line: int) -> Place | None:
     frame = application(sys._getframe(2))  # noqa: SLF001 - as above
     while frame is not None:
         if frame.f_code.co_filename == path and frame.f_lineno == line:
-            return Place(frame.f_code, line)
+            return Place(frame)
         frame = frame.f_back
     return Place.here(3)
 
