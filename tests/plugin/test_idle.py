@@ -74,6 +74,23 @@ def test_it_watches_once_ctxlog_is_used(project: Project, use: str):
     )
 
 
+def test_it_looks_past_what_only_says_it_is_a_module(project: Project):
+    """A proxy in sys.modules (structlog's suite has one) does not stop the run, nor is it loaded."""
+    project.write(
+        test_it="""
+        import sys, types
+        class Proxy:
+            __class__ = types.ModuleType
+            def __getattr__(self, name):
+                raise AssertionError(name)
+        sys.modules["proxy"] = Proxy()
+        sys.modules["nothing"] = None
+        def test_it(): pass
+        """
+    )
+    project.run("-p", "no:asyncio").assert_outcomes(passed=1)
+
+
 def test_it_can_be_left_out(project: Project):
     """``-p no:ctxlog`` leaves no option and no hook."""
     project.write(test_it="def test_it(): pass")

@@ -98,7 +98,7 @@ def _is_imported() -> bool:
         return True
     package = sys.modules["ctxlog"]
     for module in list(sys.modules.values()):
-        if isinstance(module, ModuleType):
+        if issubclass(type(module), ModuleType):  # not isinstance: __class__ may lie
             members = ModuleType.__getattribute__(
                 module, "__dict__"
             )  # a lazy one's own may load it

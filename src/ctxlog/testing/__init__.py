@@ -12,6 +12,7 @@
 ``opened``             what was opened, where and by whom
 ``auditing``           a run in figures
 ``report``             a test's lines for people
+``unseen``             a function around another library's, which it does not take for its caller
 ``places``             where something happened: file, line, function
 =====================  ========================================================================
 

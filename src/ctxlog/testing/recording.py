@@ -12,7 +12,6 @@ import sys
 from contextlib import suppress
 from threading import RLock, current_thread, local
 from time import time_ns
-from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
 from ctxlog.adapters.logging.records import extra_of, level_of, stamp_of
@@ -29,6 +28,7 @@ from ctxlog.runtime import runtime
 from ctxlog.stamps import Stamp, stamp_now
 from ctxlog.testing.crossings import ORIGIN, Crossing, task_now
 from ctxlog.testing.places import Place, application
+from ctxlog.testing.unseen import Unseen
 from ctxlog.tracebacks import resolve
 from ctxlog.values import freeze_fields
 
@@ -211,9 +211,10 @@ def _process(original: Any, pipeline: Pipeline, *args: Any, **more: Any) -> Any:
 # ---- logging
 
 
-def _call_handlers(original: Any, logger: Any, record: logging.LogRecord) -> Any:
+def _before_logging(_logger: Any, record: logging.LogRecord) -> bool:
     if _busy.on:
-        return original(logger, record)
+        return False
+    _busy.on = True
     try:
         stamp = stamp_of(record) or _stamp_here()
         extra = extra_of(record)
@@ -225,10 +226,11 @@ def _call_handlers(original: Any, logger: Any, record: logging.LogRecord) -> Any
                      _copied(extra), None, stamp, place, level_of(record)))  # fmt: skip
     except Exception:  # noqa: BLE001 - as above
         counters.add("errors.recording")
-    _busy.on = True
-    try:
-        return original(logger, record)
-    finally:
+    return True
+
+
+def _done(was_first: object) -> None:
+    if was_first:
         _busy.on = False
 
 
@@ -245,20 +247,12 @@ def _place_of(path: str, line: int) -> Place | None:
 # ---- structlog
 
 
-def _proxied(self, method_name, event=None, *args, **event_kw):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN002, ANN003, ANN202
-    # It runs under structlog's own name: structlog looks for the caller past its own frames.
-    token = _before(self, method_name, event, args, event_kw)  # type: ignore[name-defined] # noqa: F821
-    try:
-        return _original(self, method_name, event, *args, **event_kw)  # type: ignore[name-defined] # noqa: F821
-    finally:
-        _after(token)  # type: ignore[name-defined] # noqa: F821
-
-
 def _before_structlog(
-    logger: Any, method: str, event: object, args: tuple[Any, ...], fields: dict[str, Any]
+    logger: Any, method: str, event: object = None, *args: Any, **fields: Any
 ) -> bool:
     if _busy.on:
         return False
+    _busy.on = True
     try:
         wrapped = getattr(logger, "_logger", None)
         name = getattr(wrapped, "name", None)
@@ -268,40 +262,23 @@ def _before_structlog(
                      _copied(merged), None, _stamp_here(), Place.here(3), name_of(level)))  # fmt: skip
     except Exception:  # noqa: BLE001 - as above
         counters.add("errors.recording")
-    _busy.on = True
     return True
-
-
-def _after_structlog(was_first: bool) -> None:  # noqa: FBT001 - what the function above returned
-    if was_first:
-        _busy.on = False
 
 
 _METHODS = {
     "debug": 10, "info": 20, "msg": 20, "warning": 30, "warn": 30,
     "error": 40, "err": 40, "exception": 40, "critical": 50, "fatal": 50,
 }  # fmt: skip
-_proxy: list[Any] = []
+_unseen: dict[str, Unseen] = {}
 
 
 def _open_structlog() -> None:
-    if _proxy or not _listeners:
-        return
-    base = sys.modules[_STRUCTLOG].BoundLoggerBase
-    original = base._proxy_to_logger  # noqa: SLF001 - structlog's docs give it to wrappers
-    names = {"__name__": "structlog", "__builtins__": __builtins__, "_original": original,
-             "_before": _before_structlog, "_after": _after_structlog}  # fmt: skip
-    replacement = FunctionType(_proxied.__code__, names, original.__name__, (None,))
-    _proxy.extend((base, original, replacement))
-    base._proxy_to_logger = replacement  # noqa: SLF001 - as above
-
-
-def _close_structlog() -> None:
-    if _proxy:
-        base, original, replacement = _proxy
-        if base._proxy_to_logger is replacement:  # noqa: SLF001 - as above
-            base._proxy_to_logger = original  # noqa: SLF001 - as above
-        _proxy.clear()
+    if _STRUCTLOG not in _unseen and _listeners:
+        base = sys.modules[_STRUCTLOG].BoundLoggerBase
+        # structlog's docs give this method to wrappers, its underscore notwithstanding
+        _unseen[_STRUCTLOG] = Unseen(
+            base, "_proxy_to_logger", "structlog", _before_structlog, _done
+        )
 
 
 # ---- loguru
@@ -354,16 +331,13 @@ def _close_loguru() -> None:
 
 # ---- all of them
 
-_patches = (
-    Patch(Pipeline, "process", _process),
-    Patch(logging.Logger, "callHandlers", _call_handlers),
-)
+_pipeline = Patch(Pipeline, "process", _process)
 
 
 def _open() -> None:
     runtime.watch(_around_emit)
-    for patch in _patches:
-        patch.apply()
+    _pipeline.apply()
+    _unseen["logging"] = Unseen(logging.Logger, "callHandlers", "logging", _before_logging, _done)
     when_loaded(_STRUCTLOG, _open_structlog)
     when_loaded(_LOGURU, _open_loguru)
 
@@ -372,7 +346,7 @@ def _close() -> None:
     forget(_open_structlog)
     forget(_open_loguru)
     _close_loguru()
-    _close_structlog()
-    for patch in reversed(_patches):
-        patch.remove()
+    while _unseen:
+        _unseen.popitem()[1].remove()
+    _pipeline.remove()
     runtime.watch(None)
