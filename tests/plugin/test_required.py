@@ -215,6 +215,62 @@ def test_anothers_id_is_told_from_none(project: Project):
     ])  # fmt: skip
 
 
+def test_what_a_loop_takes_along_is_not_lost_by_it(project: Project):
+    """A task that clears its context is told from one that never had it."""
+    project.write(
+        test_it="""
+        import asyncio, ctxlog, pytest
+        log = ctxlog.get_logger("shop")
+        async def child():
+            ctxlog.clear_context()
+            log.info("cleared")  # line
+        @pytest.mark.ctxlog(required=["request_id"])
+        def test_cleared():
+            async def main():
+                with ctxlog.scope(request_id="r-1"):
+                    await asyncio.create_task(child())  # made
+            asyncio.run(main())
+        """
+    )
+    result = project.run("-p", "no:asyncio")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines([
+        f"test_it.py:{project.line_of('# line')} in child: 'cleared' has no request_id*",
+        f"  lost at:   create_task(child) at test_it.py:{project.line_of('# made')} in *",
+        "  fix:       the loop took it along, and something there dropped it*",
+    ])  # fmt: skip
+
+
+def test_the_way_of_endless_work_is_short(project: Project):
+    """A job that submits itself again and again keeps no more than the last steps."""
+    project.write(
+        test_it="""
+        import threading
+        from concurrent.futures import ThreadPoolExecutor
+        import ctxlog, pytest
+        from ctxlog.testing.crossings import MAX_STEPS, ORIGIN
+
+        @pytest.mark.ctxlog(required=["request_id"])
+        def test_it():
+            done, ways = threading.Event(), []
+            with ThreadPoolExecutor(1) as pool:
+                def again(left):
+                    step, way = ORIGIN.get(), 0
+                    while step is not None:
+                        step, way = step.parent, way + 1
+                    ways.append(way)
+                    if left:
+                        pool.submit(again, left - 1)
+                    else:
+                        done.set()
+                pool.submit(again, 3 * MAX_STEPS)
+                assert done.wait(60)
+            assert MAX_STEPS == max(ways)
+        """
+    )
+    project.run().assert_outcomes(passed=1)
+
+
 def test_what_crosses_is_not_reported(project: Project):
     """The same boundaries crossed in ctxlog's ways, and by install(): nothing is said."""
     project.ini("ctxlog_required = request_id\nctxlog_guard = strict")

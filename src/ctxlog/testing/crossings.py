@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     Original = Callable[..., Any]
 
 THREAD, SUBMIT, CALLBACK, TASK, QUEUE = "thread", "submit", "callback", "task", "queue"
+#: Steps that are remembered of the way a piece of work has come.
+MAX_STEPS = 100
 #: Items of one queue that are remembered; one put later than that has no crossing.
 MAX_ITEMS = 10_000
 _KEY = "_ctxlog_crossing"
@@ -34,7 +36,8 @@ class Crossing:
     """One handing-over: what kind, what was called, where, and what was bound there.
 
     Attributes:
-        kind: ``"thread"``, ``"submit"``, ``"callback"``, ``"task"`` or ``"queue"``.
+        kind: ``"thread"``, ``"submit"``, ``"callback"``, ``"queue"``; ``"task"`` for what a loop
+            takes, context and all.
         name: what was called: ``"ThreadPoolExecutor.submit"``.
         what: what was handed over, in words.
         place: where.
@@ -44,7 +47,7 @@ class Crossing:
         taker: for an item of a queue, the way that who took it had come.
     """
 
-    __slots__ = ("fields", "kind", "name", "opened", "parent", "place", "taker", "what")
+    __slots__ = ("fields", "kind", "name", "opened", "parent", "place", "steps", "taker", "what")
 
     def __init__(self, kind: str, name: str, what: object, depth: int = 3) -> None:
         frame = CURRENT.get()
@@ -54,7 +57,11 @@ class Crossing:
         self.place = Place.here(depth)
         self.fields: Fields = frame.fields
         self.opened: Place | None = getattr(getattr(frame, "opened", None), "place", None)
-        self.parent: Crossing | None = ORIGIN.get()
+        parent = ORIGIN.get()
+        self.steps: int = 0 if parent is None else parent.steps + 1
+        if self.steps >= MAX_STEPS:  # a job that submits itself again, for ever
+            parent, self.steps = None, 0
+        self.parent: Crossing | None = parent
         self.taker: Crossing | None = None
 
     def value(self, name: str) -> object:
@@ -173,7 +180,7 @@ def _call_soon_threadsafe(
 ) -> Any:
     if options.get("context") is None and not _is_internal(callback):
         context = options["context"] = copy_context()
-        context.run(ORIGIN.set, Crossing(CALLBACK, "call_soon_threadsafe", callback))
+        context.run(ORIGIN.set, Crossing(TASK, "call_soon_threadsafe", callback))
     return original(loop, callback, *args, **options)
 
 

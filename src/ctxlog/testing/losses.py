@@ -14,15 +14,14 @@ if TYPE_CHECKING:
     from ctxlog.testing.recording import Record
 
 _SHORT = 80
-#: Crossings that are followed back.
-MAX_STEPS = 100
 _FIXES = {
     THREAD: "start it with its context: ctxlog.propagation.threads.{cls}(…), "
     "or target=ctxlog.wrap({what})",
     SUBMIT: "submit it with its context: submit(ctxlog.wrap({what}), …), "
     "or make the pool with ctxlog.propagation.wrap_executor(…)",
     CALLBACK: "register it with its context: ctxlog.wrap({what})",
-    TASK: "give the task its context: create_task(…, context=ctxlog.snapshot().context())",
+    TASK: "the loop took it along, and something there dropped it: clear_context(), "
+    "unbind_context(), or a context of its own; bind it again, or log before",
     QUEUE: "put it with its context: use ctxlog.propagation.queues, or put hand(item) "
     "and take it by `with item:`",
 }
@@ -61,9 +60,7 @@ class Loss:
         self.wrong = record.value(name) is not None
         self.left = False
         step = record.origin
-        for _ in range(MAX_STEPS):
-            if step is None or step.value(name) is not None:
-                break
+        while step is not None and step.value(name) is None:
             step = step.parent
         if step is not None:
             self.boundary, self.last, self.value = step, step.place, step.value(name)

@@ -8,8 +8,8 @@ import weakref
 from typing import TYPE_CHECKING, Any
 
 from ctxlog.activity import context_of
+from ctxlog.context.captured import SnapshotScope
 from ctxlog.context.fields import Frame
-from ctxlog.context.snapshot import SnapshotScope
 from ctxlog.operations import operation
 from ctxlog.testing.crossings import task_now
 from ctxlog.testing.places import Place, stack

@@ -289,14 +289,20 @@ _loguru: list[Any] = []  # the id of our sink, the patch of its removal
 def _take_loguru(message: Any) -> None:
     if _busy.on:  # logging's, sent on to loguru
         return
-    record = message.record
+    try:
+        _tell(_of_loguru(message.record))
+    except Exception:  # noqa: BLE001 - as above
+        counters.add("errors.recording")
+
+
+def _of_loguru(record: Any) -> Record:
     fields = _copied(dict(record["extra"]))
     if record["exception"] is not None:
         fields["exc_info"] = record["exception"].value
     level = record["level"]
-    _tell(Record("loguru", record["name"] or "root", level.no, record["message"], (), fields, None,
-                 _stamp_here(), _place_of(record["file"].path, record["line"]),
-                 level.name.lower()))  # fmt: skip
+    place = _place_of(record["file"].path, record["line"])
+    return Record("loguru", record["name"] or "root", level.no, record["message"], (), fields,
+                  None, _stamp_here(), place, level.name.lower())  # fmt: skip
 
 
 def _add_loguru() -> None:
