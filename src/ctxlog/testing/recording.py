@@ -248,7 +248,7 @@ def _place_of(path: str, line: int) -> Place | None:
 
 
 def _before_structlog(
-    logger: Any, method: str, event: object = None, *args: Any, **fields: Any
+    logger: Any, method: str, event: object = None, /, *args: Any, **fields: Any
 ) -> bool:
     if _busy.on:
         return False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ctxlog.operations import Held
 from ctxlog.testing.events import event_of
 from ctxlog.texts import safe_repr, safe_str
 
@@ -43,8 +44,8 @@ def report(records: Sequence[Record], dropped: int = 0) -> str:
 
 
 def _group(record: Record) -> tuple[str, str]:
-    current = record.stamp.context.operation
-    name = getattr(getattr(current, "_work", None), "name", None)
+    held = record.stamp.context.operation
+    name: object = held.work.name if isinstance(held, Held) else None
     if name is None and "outcome" in record.fields and "duration_s" in record.fields:
         name = record.event  # its closing line, which is written outside
     request = record.value("request_id")
