@@ -28,10 +28,12 @@ class Project:
         body = textwrap.dedent(text)
         self.path.joinpath("pytest.ini").write_text(f"[pytest]\n{body}", encoding="utf-8")
 
-    def run(self, *options: str) -> Any:
-        """Run pytest; a hang is no wait."""
-        given = ("-p", "no:cacheprovider", *options)
-        return self._pytester.runpytest_subprocess(*given, timeout=100)
+    def run(self, *options: str, plugins: tuple[str, ...] = ("ctxlog.pytest_plugin",)) -> Any:
+        """Run pytest with these plugins, whatever others are installed; a hang is no wait."""
+        given = ["-p", "no:cacheprovider"]
+        for plugin in plugins:
+            given += ["-p", plugin]
+        return self._pytester.runpytest_subprocess(*given, *options, timeout=100)
 
     def line_of(self, text: str, module: str = "test_it") -> int:
         """Return the number of the only line that ends with this text."""
@@ -44,4 +46,5 @@ class Project:
 def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Project:
     """An empty project, whose output is as wide as it needs."""
     monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
     return Project(pytester)

@@ -8,6 +8,8 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
+PLUGINS = ("ctxlog.pytest_plugin", "xdist.plugin")
+
 if TYPE_CHECKING:
     from tests.plugin.conftest import Project
 
@@ -38,7 +40,9 @@ def test_three():
 def test_figures_are_the_same_with_and_without_workers(project: Project, workers: tuple[str, ...]):
     """Lines, share, losses by boundary and place, ids of two tests: whoever ran the tests."""
     project.write(test_it=TESTS)
-    result = project.run("--ctxlog-audit=out/audit.json", "--junitxml=j.xml", *workers)
+    result = project.run(
+        "--ctxlog-audit=out/audit.json", "--junitxml=j.xml", *workers, plugins=PLUGINS
+    )
     result.assert_outcomes(passed=3)
     submit, line = project.line_of("# submit"), project.line_of("# line")
     expected = {
@@ -88,7 +92,7 @@ def test_figures_are_the_same_with_and_without_workers(project: Project, workers
 def test_a_worker_that_died_is_told(project: Project):
     """The part of a worker that ended by itself is missing, and that is said."""
     project.write(test_it="import os\ndef test_it(): os._exit(3)\ndef test_other(): pass\n")
-    result = project.run("--ctxlog-audit", "-n", "1")
+    result = project.run("--ctxlog-audit", "-n", "1", plugins=PLUGINS)
     result.stdout.fnmatch_lines(["1 workers ended without their part"])
 
 
@@ -106,7 +110,7 @@ def test_required_lines_under_workers(project: Project):
     """Failures and warnings come back from workers whole."""
     project.ini("ctxlog_required = request_id")
     project.write(test_it=TESTS + "\ndef test_left():\n    ctxlog.bind_context(a=1)\n")
-    result = project.run("-n", "2")
+    result = project.run("-n", "2", plugins=PLUGINS)
     result.assert_outcomes(passed=2, failed=2, warnings=1)
     result.stdout.fnmatch_lines([
         "  lost at:   ThreadPoolExecutor.submit(work) at test_it.py:*",

@@ -136,6 +136,10 @@ def test_queries(ctxlog_events):
     ctxlog_events.clear()
     assert 0 == len(ctxlog_events)
 
+def test_fields_of_any_name(ctxlog_events):
+    structlog.get_logger().info("names", logger="mine", method="m", event_dict=1)
+    assert ("m", 1) == (ctxlog_events[0]["method"], ctxlog_events.one(event="names")["event_dict"])
+
 def test_beside_caplog_capsys_and_pytest_structlog(ctxlog_events, caplog, capsys, log):
     plain.warning("plain")
     structlog.get_logger("x").info("structlog", n=3)
@@ -163,7 +167,8 @@ def test_every_door(project: Project):
     """All doors, in order, configured or not, with thread, task, place and context."""
     line = 1 + next(n for n, row in enumerate(DOORS.splitlines()) if "# thread's" in row)
     project.write(test_it=DOORS.replace('"LINE"', f'"{line}"'))
-    project.run("-p", "no:asyncio").assert_outcomes(passed=14)
+    plugins = ("ctxlog.pytest_plugin", "pytest_structlog")
+    project.run(plugins=plugins).assert_outcomes(passed=15)
 
 
 def test_a_failure_shows_the_nearest_and_why(project: Project):

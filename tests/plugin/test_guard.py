@@ -100,7 +100,7 @@ SAID = {
 def test_strict_fails_and_names_the_place(project: Project):
     """Each kind of leak is an error at the test's teardown, with file and line of the opening."""
     project.write(test_it=LEAKS)
-    result = project.run("--ctxlog-guard=strict", "-p", "no:asyncio", "-p", "no:cacheprovider")
+    result = project.run("--ctxlog-guard=strict")
     result.assert_outcomes(passed=11, errors=9)
     for mark, said in SAID.items():
         line = project.line_of(f"# {mark}")
@@ -111,7 +111,7 @@ def test_strict_fails_and_names_the_place(project: Project):
 def test_warn_warns_at_the_place(project: Project):
     """By default each is a warning whose file and line are those of the opening."""
     project.write(test_it=LEAKS)
-    result = project.run("-p", "no:asyncio")
+    result = project.run()
     result.assert_outcomes(passed=11, warnings=9)
     for mark, said in SAID.items():
         line = project.line_of(f"# {mark}")
@@ -124,7 +124,7 @@ def test_off_says_nothing(project: Project):
     """Switched off, by the ini file or by a marker, nothing is said."""
     project.write(test_it=LEAKS)
     project.ini("ctxlog_guard = off")
-    left = project.run("-p", "no:asyncio")
+    left = project.run()
     left.assert_outcomes(passed=10, failed=1, warnings=0)  # nobody cleans up after test_bound
     project.ini("ctxlog_guard = strict")
     project.write(conftest="""
@@ -133,7 +133,7 @@ def test_off_says_nothing(project: Project):
             for item in items:
                 item.add_marker(pytest.mark.ctxlog(guard="off"))
         """)  # fmt: skip
-    project.run("-p", "no:asyncio").assert_outcomes(passed=11, warnings=0)
+    project.run().assert_outcomes(passed=11, warnings=0)
 
 
 CLEAN = """
@@ -258,7 +258,8 @@ def test_a_suite_with_nothing_wrong_is_silent(project: Project):
     """Fixtures of every scope, pytest-asyncio, anyio, trio, unittest: strict has nothing to say."""
     project.ini("ctxlog_guard = strict\nfilterwarnings = error\n")
     project.write(test_it=CLEAN, test_more=WITH_ASYNCIO)
-    result = project.run("-o", "asyncio_default_fixture_loop_scope=function")
+    plugins = ("ctxlog.pytest_plugin", "pytest_asyncio.plugin", "anyio.pytest_plugin")
+    result = project.run("-o", "asyncio_default_fixture_loop_scope=function", plugins=plugins)
     result.assert_outcomes(passed=13)
 
 
@@ -284,7 +285,7 @@ def test_what_stays_in_a_shared_loop_is_told_by_the_next_test(project: Project):
             ctxlog.get_context()
         """,
     )
-    result = project.run("-p", "no:asyncio")
+    result = project.run()
     result.assert_outcomes(passed=2, warnings=1)
     line = project.line_of("# bound")
     result.stdout.fnmatch_lines([

@@ -37,8 +37,7 @@ def test_nothing_is_loaded_at_start(project: Project):
             assert not plugins.has_plugin("ctxlog-watching")
         """
     )
-    result = project.run("-p", "no:asyncio", "-p", "no:pytest-structlog", "-p", "no:anyio",
-                         "-p", "no:hypothesispytest", "-p", "no:xdist")  # fmt: skip
+    result = project.run()
     result.assert_outcomes(passed=2)
 
 
@@ -69,9 +68,7 @@ def test_nothing_is_patched_before_it_is_used(project: Project):
 def test_it_watches_once_ctxlog_is_used(project: Project, use: str):
     """However it is imported, the first test that can leak is watched."""
     project.write(test_it=use)
-    project.run("-p", "no:asyncio", "--ctxlog-guard=strict").assert_outcomes(
-        passed=1 + ("test_first" in use), errors=1
-    )
+    project.run("--ctxlog-guard=strict").assert_outcomes(passed=1 + ("test_first" in use), errors=1)
 
 
 def test_it_looks_past_what_only_says_it_is_a_module(project: Project):
@@ -88,14 +85,19 @@ def test_it_looks_past_what_only_says_it_is_a_module(project: Project):
         def test_it(): pass
         """
     )
-    project.run("-p", "no:asyncio").assert_outcomes(passed=1)
+    project.run().assert_outcomes(passed=1)
 
 
-def test_it_can_be_left_out(project: Project):
-    """``-p no:ctxlog`` leaves no option and no hook."""
-    project.write(test_it="def test_it(): pass")
-    project.run("-p", "no:ctxlog").assert_outcomes(passed=1)
-    assert 4 == project.run("-p", "no:ctxlog", "--ctxlog-audit").ret
+def test_pytest_finds_it_by_itself_and_it_can_be_left_out(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+):
+    """Installed it is there; ``-p no:ctxlog`` leaves no option and no hook."""
+    monkeypatch.delenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD")
+    project.write(
+        test_it="def test_it(request): assert request.config.pluginmanager.has_plugin('ctxlog')"
+    )
+    project.run(plugins=()).assert_outcomes(passed=1)
+    assert 4 == project.run("-p", "no:ctxlog", "--ctxlog-audit", plugins=()).ret
 
 
 def test_after_the_run_all_is_as_it_was(project: Project):
@@ -110,9 +112,11 @@ def test_after_the_run_all_is_as_it_was(project: Project):
             from ctxlog.runtime import runtime
             return (threading.Thread.start, queue.Queue.put, logging.Logger.callHandlers,
                     scope.__enter__, fields.replace, runtime._around)
+        OPTIONS = ["-q", "-p", "no:cacheprovider", "-p", "ctxlog.pytest_plugin", "--ctxlog-audit=",
+                   "test_it.py"]
         before = state()
         for _ in range(2):
-            assert pytest.main(["-q", "-p", "no:cacheprovider", "--ctxlog-audit=", "test_it.py"]) == 0
+            assert pytest.main(OPTIONS) == 0
             assert before == state()
         """,
     )

@@ -205,7 +205,7 @@ def test_anothers_id_is_told_from_none(project: Project):
             asyncio.run(main())
         """,
     )
-    result = project.run("-p", "no:asyncio")
+    result = project.run()
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines([
         f"shop.py:{project.line_of('# line', 'shop')} in Mailer.work: 'mailed' has another's request_id='r-1'*",
@@ -232,7 +232,7 @@ def test_what_a_loop_takes_along_is_not_lost_by_it(project: Project):
             asyncio.run(main())
         """
     )
-    result = project.run("-p", "no:asyncio")
+    result = project.run()
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines([
         f"test_it.py:{project.line_of('# line')} in child: 'cleared' has no request_id*",

@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     Original = Any
 
 #: Seconds a thread gets to end before it counts as left behind.
-GRACE = 0.5
+GRACE = 2.0
 #: What is remembered of one test.
 MAX_OPEN = 10_000
 _OTEL = "opentelemetry.sdk.trace"
