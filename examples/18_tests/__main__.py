@@ -10,17 +10,19 @@ import subprocess
 import sys
 from pathlib import Path
 
-# ctxlog's plugin alone, so that this prints the same whatever else is installed
+# ctxlog's plugin alone, and no CI: so this prints the same everywhere
 ALONE = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "COLUMNS": "100", "PYTHONDONTWRITEBYTECODE": "1"}
+CHANGING = ("CI", "BUILD_NUMBER", "PYTEST_ADDOPTS", "FORCE_COLOR", "PY_COLORS")
 
 
 def main() -> None:
     """Run the tests of this folder."""
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
+    here = {name: value for name, value in os.environ.items() if name not in CHANGING}
     subprocess.run(  # noqa: S603 - this Python
         [*command, "-p", "ctxlog.pytest_plugin"],
         cwd=Path(__file__).parent,
-        env={**os.environ, **ALONE},
+        env={**here, **ALONE},
         check=False,
     )
 

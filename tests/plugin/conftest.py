@@ -47,4 +47,6 @@ def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Proje
     """An empty project, whose output is as wide as it needs."""
     monkeypatch.setenv("COLUMNS", "200")
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+    for name in ("CI", "BUILD_NUMBER", "PYTEST_ADDOPTS"):  # under CI pytest repeats whole messages
+        monkeypatch.delenv(name, raising=False)
     return Project(pytester)
