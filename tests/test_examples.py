@@ -11,7 +11,8 @@ import pytest
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 #: Scripts, and folders that are run as one.
-NUMBERED = sorted([*EXAMPLES.glob("[0-9][0-9]_*.py"), *EXAMPLES.glob("[0-9][0-9]_*/")])
+FOLDERS = [path.parent for path in EXAMPLES.glob("[0-9][0-9]_*/__main__.py")]
+NUMBERED = sorted([*EXAMPLES.glob("[0-9][0-9]_*.py"), *FOLDERS])
 PAGE = EXAMPLES.parent / "docs" / "how-to" / "test-for-lost-context.md"
 HEADING = "# It prints, when piped:\n#\n"
 VOLATILE = (
