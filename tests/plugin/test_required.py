@@ -375,3 +375,28 @@ def test_nothing_stays_patched(project: Project):
         """
     )
     project.run().assert_outcomes(passed=2)
+
+
+def test_watching_keeps_no_operation_alive(project: Project):
+    """An operation that nobody ends is closed as abandoned when its task is gone, watched or not."""
+    project.ini("ctxlog_guard = warn")
+    project.write(
+        test_it="""
+        import asyncio, gc, threading, ctxlog, pytest
+        log = ctxlog.get_logger("shop")
+
+        @pytest.mark.ctxlog(required=["request_id"])
+        def test_it(ctxlog_events):
+            async def forgets():
+                ctxlog.operation("import").__enter__()
+                log.info("inside")
+                thread = threading.Thread(target=lambda: None)
+                thread.start()
+                thread.join()
+            with ctxlog.scope(request_id="r-1"):
+                asyncio.run(forgets())
+            gc.collect()
+            assert "abandoned" == ctxlog_events.one(event="import")["outcome"]
+        """
+    )
+    project.run().assert_outcomes(passed=1, warnings=1)

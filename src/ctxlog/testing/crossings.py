@@ -55,7 +55,10 @@ class Crossing:
         self.name = name
         self.what = _named(what)
         self.place = Place.here(depth)
-        self.fields: Fields = frame.fields
+        fields = frame.fields
+        if fields.operation is not None:  # what holds an operation keeps it from being abandoned
+            fields = Fields(fields.values, fields.ids)
+        self.fields: Fields = fields
         self.opened: Place | None = getattr(getattr(frame, "opened", None), "place", None)
         parent = ORIGIN.get()
         self.steps: int = 0 if parent is None else parent.steps + 1

@@ -54,6 +54,7 @@ if TYPE_CHECKING:
 GRACE = 2.0
 #: What is remembered of one test.
 MAX_OPEN = 10_000
+_OWNERS: tuple[type, ...] = (scope, entry, operation, SnapshotScope)
 _OTEL = "opentelemetry.sdk.trace"
 _CARRIED = "_ctxlog_carried"  # ctxlog.propagation.threads'
 
@@ -191,10 +192,9 @@ class Guard:
 
     def watch(self) -> None:
         """Patch what opens and closes."""
-        owners: tuple[type, ...] = (scope, entry, operation, SnapshotScope)
         self._patches = [
-            *(Patch(owner, "__enter__", self._enter) for owner in owners),
-            *(Patch(owner, "__exit__", self._exit) for owner in owners),
+            *(Patch(owner, "__enter__", self._enter) for owner in _OWNERS),
+            *(Patch(owner, "__exit__", self._exit) for owner in _OWNERS),
             Patch(fields_module, "replace", self._replace),
             Patch(threading.Thread, "start", self._start),
         ]
@@ -214,9 +214,11 @@ class Guard:
     def _enter(self, original: Original, owner: Any) -> Any:
         result = original(owner)
         frame = CURRENT.get()
+        if type(owner) not in _OWNERS:  # an adapter's own: it may close where its server does
+            return result
         probed = PROBE in frame.fields.values  # assert_isolated tells of it by itself
         if frame.owner is owner and not probed and len(self._open) < MAX_OPEN:
-            opened = Opened(kind_of_owner(owner), owner, self._owning_test())
+            opened = Opened(kind_of_owner(owner), self._owning_test())
             opened.fields = bound_by(frame)
             CURRENT.set(Tracked(frame, opened))
             self._open.setdefault(id(owner), []).append(opened)
@@ -281,7 +283,7 @@ class Guard:
             for earlier in self._bound:
                 earlier.closed = earlier.closed or earlier.thread is threading.current_thread()
             return result
-        opened = Opened("bind_context", None, self._owning_test())
+        opened = Opened("bind_context", self._owning_test())
         opened.fields = {
             name: value
             for name, value in fields.values.items()
@@ -301,7 +303,7 @@ class Guard:
     def _start(self, original: Original, thread: Any, *args: Any, **kwargs: Any) -> Any:
         carried = thread.__dict__.get(_CARRIED)
         if carried is not None and carried[0].fields.values and not is_machinery(thread):
-            opened = Opened(f"thread {thread.name}", None, self._owning_test())
+            opened = Opened(f"thread {thread.name}", self._owning_test())
             opened.fields = carried[0].fields.values
             if opened.test is not None:
                 self._threads[thread] = opened
@@ -318,7 +320,7 @@ class Guard:
     def _span(self, original: Original, span: Any, *args: Any, **kwargs: Any) -> Any:
         done = original(span, *args, **kwargs)
         if len(self._spans) < MAX_OPEN:
-            self._spans[id(span)] = Opened(f"span {span.name!r}", span, self._owning_test())
+            self._spans[id(span)] = Opened(f"span {span.name!r}", self._owning_test())
         return done
 
     def _end(self, original: Original, span: Any, *args: Any, **kwargs: Any) -> Any:

@@ -31,12 +31,11 @@ class Opened:
         test: the test in which; ``None`` for what outlives it by right.
     """
 
-    __slots__ = ("__weakref__", "by", "closed", "context", "fields", "owner", "places", "task",
+    __slots__ = ("__weakref__", "by", "closed", "context", "fields", "places", "task",
                  "test", "thread", "what")  # fmt: skip
 
-    def __init__(self, what: str, owner: object, test: object) -> None:
+    def __init__(self, what: str, test: object) -> None:
         self.what = what
-        self.owner = owner
         self.places = stack(3)
         self.thread = threading.current_thread()
         self.task = task_now()

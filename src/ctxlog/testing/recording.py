@@ -15,7 +15,7 @@ from time import time_ns
 from typing import TYPE_CHECKING, Any
 
 from ctxlog.adapters.logging.records import extra_of, level_of, stamp_of
-from ctxlog.context.fields import CURRENT
+from ctxlog.context.fields import CURRENT, Fields
 from ctxlog.context.foreign import foreign_values
 from ctxlog.context.resource import get_resource
 from ctxlog.context.spans import current_ids
@@ -35,8 +35,6 @@ from ctxlog.values import freeze_fields
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ctxlog.context.fields import Fields
-
     Listener = Callable[["Record"], object]
 
 _STRUCTLOG, _LOGURU = "structlog._base", "loguru"
@@ -46,7 +44,7 @@ class Record:
     """What was said, where, and under what."""
 
     __slots__ = ("_thread", "args", "at_ns", "bound", "door", "event", "fields", "level",
-                 "level_text", "logger", "origin", "place", "resource", "stamp", "task")  # fmt: skip
+                 "level_text", "logger", "operation", "origin", "place", "resource", "stamp", "task")  # fmt: skip
 
     def __init__(  # noqa: PLR0913 - all that is known of a line
         self,
@@ -68,6 +66,12 @@ class Record:
         self.args = args
         self.fields = fields
         self.bound = bound
+        context = stamp.context
+        self.operation: str | None = None
+        if context.operation is not None:  # what holds an operation keeps it from being abandoned
+            self.operation = getattr(getattr(context.operation, "work", None), "name", None)
+            own = Fields(context.values, context.ids)
+            stamp = Stamp(own, stamp.ids, stamp.provided, stamp.error)
         self.stamp = stamp
         self.place = place
         self.level_text = level_text

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ctxlog.operations import Held
 from ctxlog.testing.events import event_of
 from ctxlog.texts import safe_repr, safe_str
 
@@ -44,8 +43,7 @@ def report(records: Sequence[Record], dropped: int = 0) -> str:
 
 
 def _group(record: Record) -> tuple[str, str]:
-    held = record.stamp.context.operation
-    name: object = held.work.name if isinstance(held, Held) else None
+    name: object = record.operation
     if name is None and "outcome" in record.fields and "duration_s" in record.fields:
         name = record.event  # its closing line, which is written outside
     request = record.value("request_id")
