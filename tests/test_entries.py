@@ -262,8 +262,8 @@ def test_one_entry_object_in_many_threads():
     wrong: list[Any] = []
 
     def work(number: int) -> None:
-        mine = otel.attach(trace.set_span_in_context(tracer.start_span("x")))
-        del mine
+        span = tracer.start_span("x")
+        otel.attach(trace.set_span_in_context(span))
         context = otel.get_current()
         with scope(number=number):
             for _ in range(30):
@@ -273,6 +273,7 @@ def test_one_entry_object_in_many_threads():
                         wrong.append(get_context())
                 if otel.get_current() is not context or get_context() != {"number": number}:
                     wrong.append(number)
+        span.end()
 
     threads = [Thread(target=work, args=(number,)) for number in range(8)]
     for thread in threads:

@@ -10,11 +10,17 @@ from pathlib import Path
 import pytest
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
-NUMBERED = sorted(EXAMPLES.glob("[0-9][0-9]_*.py"))
+#: Scripts, and folders that are run as one.
+FOLDERS = [path.parent for path in EXAMPLES.glob("[0-9][0-9]_*/__main__.py")]
+NUMBERED = sorted([*EXAMPLES.glob("[0-9][0-9]_*.py"), *FOLDERS])
+PAGE = EXAMPLES.parent / "docs" / "how-to" / "test-for-lost-context.md"
 HEADING = "# It prints, when piped:\n#\n"
 VOLATILE = (
     (re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z"), "<time>"),
     (re.compile(r"\b(?:[0-9a-f]{32}|[0-9a-f]{16})\b"), "<id>"),
+    (re.compile(r"\b\d\d:\d\d:\d\d\.\d{3}\b"), "<clock>"),
+    (re.compile(r"\bin \d+\.\d\ds"), "in <time>"),
+    (re.compile(r"\bTask-\d+"), "Task-<n>"),
 )
 
 
@@ -39,11 +45,23 @@ def test_an_example_prints_what_stands_at_its_end(path: Path):
         check=False,
     )
     assert done.returncode == 0, done.stdout
-    _, _, comment = path.read_text(encoding="utf-8").partition(HEADING)
-    expected = "".join(
-        line.removeprefix("#").removeprefix(" ") for line in comment.splitlines(True)
-    )
-    assert shape(expected) == shape(done.stdout)
+    assert shape(printed(path)) == shape(done.stdout)
+
+
+def printed(path: Path) -> str:
+    """Return what an example says that it prints."""
+    file = path / "__main__.py" if path.is_dir() else path
+    _, _, comment = file.read_text(encoding="utf-8").partition(HEADING)
+    return "".join(line.removeprefix("#").removeprefix(" ") for line in comment.splitlines(True))
+
+
+def test_the_page_about_tests_shows_what_the_example_prints():
+    """Each report on the page is one of the example's, to the letter."""
+    blocks = re.findall(r"```text\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+    said = shape(printed(EXAMPLES / "18_tests"))
+    assert len(blocks) >= len(("a pool", "a generator", "a worker"))
+    for block in blocks:
+        assert shape(block) in said
 
 
 def test_the_index_lists_every_example_in_order():

@@ -150,6 +150,7 @@ def test_annotations_cannot_hide_the_outcome() -> None:
     assert line["fields.event"] == "other"
 
 
+@pytest.mark.ctxlog(guard="off")  # what it tests
 def test_an_operation_never_ended_is_closed_when_nothing_holds_it() -> None:
     """Its frames collected, an unended operation is reported as abandoned, under its own fields."""
     before = counters["operation.abandoned"]
@@ -168,6 +169,7 @@ def test_an_operation_never_ended_is_closed_when_nothing_holds_it() -> None:
     assert counters["operation.abandoned"] == before + 1
 
 
+@pytest.mark.ctxlog(guard="off")  # what it tests
 def test_left_in_another_context_it_still_closes_once() -> None:
     """Exit in a foreign thread writes the closing line and leaves that thread's context alone."""
     with capture() as lines:

@@ -73,7 +73,7 @@ def activity() -> list[Activity]:
     for ident in sorted(frames, key=lambda ident: ident != here):
         frame = frames[ident]
         name = names.get(ident, f"thread {ident}")
-        fields = CURRENT.get().fields if ident == here else _on_stack(frame)
+        fields = CURRENT.get().fields if ident == here else fields_on_stack(frame)
         found.append(Activity("thread", name, _shown(fields), _stack(frame), name))
     found.extend(_tasks())
     return found
@@ -137,7 +137,7 @@ def _tasks() -> list[Activity]:
     for loop in _loops(asyncio.AbstractEventLoop):
         thread = _thread_of(loop)
         for task in sorted(asyncio.all_tasks(loop), key=lambda task: str(task.get_name())):
-            fields = _of_context(_context_of(task))
+            fields = _of_context(context_of(task))
             stack = [_place(frame) for frame in reversed(task.get_stack(limit=MAX_FRAMES))]
             found.append(Activity("task", task.get_name(), _shown(fields), stack, thread))
     return found
@@ -163,7 +163,8 @@ def _thread_of(loop: Any) -> str:
     return "no thread"
 
 
-def _context_of(task: Any) -> Context | None:
+def context_of(task: Any) -> Context | None:
+    """Return the context that an asyncio task runs in, if it can be told."""
     get_context = getattr(task, "get_context", None)  # 3.12
     if get_context is not None:
         context = get_context()
@@ -179,8 +180,8 @@ def _of_context(context: Context | None) -> Fields | None:
     return Fields({}) if frame is None else frame.fields
 
 
-def _on_stack(frame: FrameType | None) -> Fields | None:
-    """Return the fields of the innermost context that a stack shows."""
+def fields_on_stack(frame: FrameType | None) -> Fields | None:
+    """Return the fields of the innermost context that a stack shows, ``None`` without one."""
     while frame is not None:
         for value in list(frame.f_locals.values()):
             context = _context_in(value)

@@ -7,6 +7,7 @@
         └── UsageError         misuse of the API; also a TypeError and a ValueError
     UserWarning
     └── CtxlogWarning          something is wrong, and work goes on
+        └── LeakWarning        a test has left something behind
 
 >>> print(choices("renderer", "jsn", ["auto", "console", "json"]))
 unknown renderer 'jsn': did you mean 'json'? Known: auto, console, json
@@ -56,6 +57,17 @@ class CtxlogWarning(UserWarning):
     Example:
         >>> import warnings
         >>> warnings.simplefilter("error", CtxlogWarning)
+    """
+
+
+class LeakWarning(CtxlogWarning):
+    """A test has left something behind: what, where it was opened, and the fix.
+
+    Given by the pytest plugin when ``ctxlog_guard`` is ``warn``.
+
+    Example:
+        >>> issubclass(LeakWarning, UserWarning)
+        True
     """
 
 

@@ -51,6 +51,7 @@ class Runtime:
         self._next_sink = 1
         self._chosen: Callable[[Any], bool] | None = None
         self._normal: dict[str, int] = {}
+        self._around: Callable[[Callable[..., None]], Callable[..., None]] | None = None
         on_change(self.rebuild)
 
     # -- loggers and levels -------------------------------------------------------------------
@@ -161,8 +162,18 @@ class Runtime:
 
     def _swap(self, pipeline: Pipeline | None, emit: Callable[..., None]) -> None:
         self.pipeline = pipeline
-        self.emit = emit
+        self.emit = emit if self._around is None else self._around(emit)
         self._spread()
+
+    def watch(self, around: Callable[[Callable[..., None]], Callable[..., None]] | None) -> None:
+        """Put a function around ``emit``, now and whenever it is replaced; ``None`` takes it away.
+
+        For tests that look at every event, whatever is configured: see
+        :mod:`ctxlog.testing.recording`.
+        """
+        with self.lock:
+            self._around = around
+            self._swap(self.pipeline, self._emit_for(self.pipeline))
 
     def _replace(self, pipeline: Pipeline) -> None:
         self._swap(pipeline, self._emit_for(pipeline))

@@ -12,7 +12,6 @@ from contextvars_extras import ContextVarsRegistry  # type: ignore[import-untype
 
 from ctxlog.adapters.registry import register, unregister
 from ctxlog.context.accessors import active
-from ctxlog.context.fields import bind_context
 from ctxlog.context.providers import foreign_providers
 from ctxlog.context.scope import scope
 from ctxlog.context.snapshot import snapshot, wrap
@@ -199,8 +198,8 @@ def test_unregistering_leaves_nothing():
 def test_a_value_is_normalised_on_the_line(current):
     """Whatever a variable holds, the line is written."""
     current.user_id = {"a": {1}, "b": object}
-    bind_context(a=1)
-    assert {"a": 1, "user_id": {"a": [1], "b": "<class 'object'>"}} == line_now()
+    with scope(a=1):
+        assert {"a": 1, "user_id": {"a": [1], "b": "<class 'object'>"}} == line_now()
 
 
 @pytest.mark.parametrize("thing", [None, object(), Current, {"a": 1}])

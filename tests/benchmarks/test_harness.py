@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
     from benchmarks.scenarios import Group
 
+# A lane's scope is entered for good, in a context of its own that ends with the lane.
+pytestmark = pytest.mark.ctxlog(guard="off")
+
 
 @pytest.fixture(autouse=True)
 def _as_found() -> Iterator[None]:

@@ -203,6 +203,7 @@ def test_an_abandoned_generator_changes_nothing_where_it_is_collected():
     assert [{"own": 1}] == seen
 
 
+@pytest.mark.ctxlog(guard="off")  # what it tests
 def test_it_may_leave_a_scope_of_its_consumer():
     """A consumer's scope left from inside a step is left; the rest of the chain is as it was."""
     block = scope(outer=1)

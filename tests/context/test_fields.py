@@ -54,25 +54,27 @@ def test_binding_without_a_scope_stays_in_that_context_only():
 
 def test_keywords_win_over_the_mapping():
     """A name given twice has the keyword's value."""
-    bind_context({"a": 1, "k8s.object.name": "db"}, a=2)
-    assert {"a": 2, "k8s.object.name": "db"} == get_context()
+    with scope():
+        bind_context({"a": 1, "k8s.object.name": "db"}, a=2)
+        assert {"a": 2, "k8s.object.name": "db"} == get_context()
 
 
 def test_bound_values_are_as_they_were_when_bound():
     """Changing a list after it was bound does not show."""
     items = [1]
-    bind_context(items=items)
-    items.append(2)
-    assert {"items": [1]} == get_context()
+    with scope():
+        bind_context(items=items)
+        items.append(2)
+        assert {"items": [1]} == get_context()
 
 
 def test_what_is_read_is_a_copy():
     """Changing what get_context returned changes nothing that is bound."""
-    bind_context(data={"a": [1]})
-    read: Any = get_context()
-    read["data"]["a"].append(2)
-    read["other"] = 1
-    assert {"data": {"a": [1]}} == get_context()
+    with scope(data={"a": [1]}):
+        read: Any = get_context()
+        read["data"]["a"].append(2)
+        read["other"] = 1
+        assert {"data": {"a": [1]}} == get_context()
 
 
 def test_thaw_leaves_scalars_alone():
@@ -159,6 +161,7 @@ def test_what_a_value_binds_while_it_is_bound_stays():
         assert {"inner": 1, "a": "binds"} == get_context()
 
 
+@pytest.mark.ctxlog(guard="off")  # what it tests
 def test_leaving_out_of_order_leaves_no_field_behind():
     """The outer scope's exit takes the inner one's fields along; the inner's changes nothing."""
     outer, inner = scope(a=1), scope(b=2)
@@ -184,6 +187,7 @@ def test_leaving_twice_changes_nothing_the_second_time():
         assert before + 1 == foreign_exits()
 
 
+@pytest.mark.ctxlog(guard="off")  # what it tests
 def test_leaving_in_another_thread_changes_nothing_there():
     """A scope that is left in a thread that never entered it counts, and raises nothing."""
     block = scope(a=1)
@@ -203,6 +207,7 @@ def test_leaving_in_another_thread_changes_nothing_there():
     assert {"a": 1} == get_context()
 
 
+@pytest.mark.ctxlog(guard="off")  # what it tests
 def test_leaving_in_a_copy_leaves_the_original():
     """A copy of the context may leave the scope it was copied in; the original stays in it."""
     block = scope(a=1)
@@ -245,6 +250,7 @@ def test_a_frame_without_a_parent_goes_back_to_the_root():
     assert ROOT is CURRENT.get()
 
 
+@pytest.mark.ctxlog(guard="off")  # what it tests
 def test_frames_above_undo_what_they_carried():
     """Leaving an outer entry puts back what entries inside it, never left, had replaced."""
     register_accessor(Tenant())
@@ -263,6 +269,7 @@ def test_frames_above_undo_what_they_carried():
         unregister_accessor("tenant")
 
 
+@pytest.mark.ctxlog(guard="off")  # what it tests
 def test_a_plain_scopes_exit_undoes_an_entry_that_was_never_left():
     """A bare entry around an abandoned yield: the scope outside puts back what it replaced."""
     register_accessor(Tenant())

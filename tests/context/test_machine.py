@@ -9,6 +9,7 @@ from __future__ import annotations
 from contextvars import Context, copy_context
 from typing import Any
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, multiple, rule
@@ -240,6 +241,7 @@ class Interleavings(RuleBasedStateMachine):
 
 
 TestInterleavings = Interleavings.TestCase
+pytestmark = pytest.mark.ctxlog(guard="off")  # scopes left anywhere, in any order: what it tests
 TestInterleavings.__doc__ = "No field ever shows where it was not bound, in any interleaving."
 TestInterleavings.settings = settings(
     max_examples=60, stateful_step_count=60, deadline=None, database=None

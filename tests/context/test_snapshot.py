@@ -159,6 +159,7 @@ def test_one_block_entered_twice_gives_back_twice():
         unregister_accessor("tenant")
 
 
+@pytest.mark.ctxlog(guard="off")  # what it tests
 def test_a_block_left_in_another_context_changes_nothing_there():
     """Leaving where it was not entered counts; what is carried stays as it is there."""
     register_accessor(Tenant())
@@ -178,6 +179,7 @@ def test_a_block_left_in_another_context_changes_nothing_there():
         unregister_accessor("tenant")
 
 
+@pytest.mark.ctxlog(guard="off")  # what it tests
 def test_leaving_an_outer_scope_in_a_run_changes_nothing_outside():
     """A scope entered outside cannot be left from inside a run."""
     with scope(a=1) as block:

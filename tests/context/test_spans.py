@@ -107,6 +107,7 @@ def test_a_snapshots_ids_are_its_spans():
     assert ids_of(span).span_id == lines.one()["span_id"]
 
 
+@pytest.mark.ctxlog(guard="off")  # what it tests
 def test_a_span_left_open_goes_with_the_entry():
     """A library that attaches and never detaches does not mark the next message's lines."""
     before = otel.get_current()
@@ -117,6 +118,7 @@ def test_a_span_left_open_goes_with_the_entry():
     assert current_ids() is None
 
 
+@pytest.mark.ctxlog(guard="off")  # what it tests
 def test_leaving_in_a_foreign_context_detaches_nothing(caplog):
     """There the context stays what it was, and OpenTelemetry logs no error."""
     block = entry({"traceparent": "00-" + "a" * 32 + "-" + "b" * 16 + "-01"})

@@ -16,12 +16,13 @@ def clear() -> None:
     """Empty the context of the thread that forked.
 
     Example:
+        >>> from contextvars import copy_context
         >>> from ctxlog.context.fields import get_context
         >>> from ctxlog.context.scope import scope
         >>> with scope(request_id="r-1"):
-        ...     clear()
-        ...     get_context()
-        {}
+        ...     child = copy_context()
+        >>> child.run(get_context), child.run(clear), child.run(get_context)
+        ({'request_id': 'r-1'}, None, {})
     """
     CURRENT.set(ROOT)
     enter_carried(())

@@ -1,0 +1,33 @@
+"""Testing: what is logged as data, and tests that fail where context is lost.
+
+=====================  ========================================================================
+``lines``              :func:`capture` for a block: events as dicts, and assertions on them
+``events``             what the fixture ``ctxlog_events`` gives: context, thread, task, call site
+``boundaries``         :func:`assert_propagates`, :func:`assert_isolated`: a boundary of yours
+``probing``            the job they hand over, and what is made of what it saw
+``recording``          every door watched, whatever is configured
+``crossings``          where work was handed to another thread, task or queue, while it is watched
+``losses``             a line without its id: where it was lost, and the fix
+``guarding``           what a test leaves behind
+``opened``             what was opened, where and by whom
+``auditing``           a run in figures
+``report``             a test's lines for people
+``unseen``             a function around another library's, which it does not take for its caller
+``places``             where something happened: file, line, function
+=====================  ========================================================================
+
+The pytest plugin (:mod:`ctxlog.pytest_plugin`) puts these together.
+
+>>> from ctxlog import get_logger, scope
+>>> with capture() as lines, scope(request_id="r-1"):
+...     get_logger("shop").info("accepted", items=3)
+>>> lines.one(event="accepted")["request_id"]
+'r-1'
+"""
+
+from __future__ import annotations
+
+from ctxlog.testing.boundaries import assert_isolated, assert_propagates
+from ctxlog.testing.lines import Lines, capture
+
+__all__ = ["Lines", "assert_isolated", "assert_propagates", "capture"]
