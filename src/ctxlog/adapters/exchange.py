@@ -95,6 +95,7 @@ class Asked(Work):
         self.finished = None
         self.ended = False
         self.under = None
+        self.span = None
         self._annotated = {}
         self._lock = allocate_lock()
         self._log = log

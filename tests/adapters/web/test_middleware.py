@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 import ctxlog
 from ctxlog import errors
-from ctxlog.adapters import asgi, wsgi
+from ctxlog.adapters import asgi, exchange, wsgi
+from ctxlog.operations import Work
 from ctxlog.testing import capture
 
 if TYPE_CHECKING:
@@ -204,6 +205,14 @@ def test_wrong_options(middleware: Any, option: str, value: object):
     """A wrong option is an error when the middleware is made, not in the first request."""
     with pytest.raises(errors.UsageError):
         middleware(answer, **{option: value})
+
+
+def test_a_request_has_whatever_an_operation_has():
+    """The two are set up side by side, for speed: none of the attributes is forgotten."""
+    asked = exchange.Asked("request", ctxlog.get_logger("web"), {})
+    assert [] == [
+        name for name in Work.__slots__ if name != "__weakref__" and not hasattr(asked, name)
+    ]
 
 
 def test_functions_that_raise():

@@ -93,8 +93,9 @@ class SpanFields(SpanProcessor):
         >>> from ctxlog import scope
         >>> provider = TracerProvider()
         >>> provider.add_span_processor(SpanFields(["tenant"]))
-        >>> with scope(tenant="t-1"):
-        ...     provider.get_tracer("doc").start_span("a").attributes["tenant"]
+        >>> tracer = provider.get_tracer("doc")
+        >>> with scope(tenant="t-1"), tracer.start_as_current_span("a") as span:
+        ...     span.attributes["tenant"]
         't-1'
     """
 
