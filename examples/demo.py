@@ -1,7 +1,8 @@
 """The main job: a small HTTP service under 200 requests at once, and what its lines prove.
 
-Every request logs in each of ``PLACES`` through each of ``DOORS``. A line says by a field that is
-handed on by hand (``order``) which request wrote it; what it says by its context must agree.
+Every request logs in each of ``PLACES`` through each of ``DOORS``, and the middleware around the
+service closes it with one line. A line says by a field that is handed on by hand (``order``) which
+request wrote it; what it says by its context must agree.
 Another way to write a line is one function more in ``DOORS``, another boundary one in ``PLACES``.
 
     python examples/demo.py
@@ -22,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 import ctxlog
+from ctxlog.adapters import asgi
 from ctxlog.adapters.lines import Lines
 
 if TYPE_CHECKING:
@@ -141,6 +143,7 @@ class Service:
         self.jobs: asyncio.Queue[tuple[Callable[[], None], asyncio.Event]] = asyncio.Queue()
         self.worker: asyncio.Task[None] | None = None
         self.all_here = asyncio.Barrier(requests)
+        self.app = asgi.Middleware(self.serve)
 
     async def work(self) -> None:
         """Run queued jobs for ever."""
@@ -150,16 +153,37 @@ class Service:
             done.set()
 
     async def connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Serve one request: the entry reads its headers, the answer gets the ids."""
+        """Be a server: hand one request to the application, write its answer."""
         first, *rest = (await reader.readuntil(b"\r\n\r\n")).split(b"\r\n")
-        headers = [(name, value) for name, _, value in (line.partition(b":") for line in rest)]
-        answer: dict[str, str] = {}
-        with ctxlog.entry(headers, {"url.path": first.split()[1].decode()}):
-            await self.handle(int(first.split()[1].rpartition(b"/")[2]))
-            ctxlog.inject(answer)
-        head = "".join(f"{name}: {value}\r\n" for name, value in answer.items())
-        writer.write(f"HTTP/1.1 204 No Content\r\n{head}\r\n".encode())
+        headers = [line.partition(b":")[::2] for line in rest if line]
+        method, path, _ = first.decode().split()
+        scope = {
+            "type": "http",
+            "method": method,
+            "path": path,
+            "headers": [(name.lower(), value.strip()) for name, value in headers],
+        }
+
+        async def receive() -> dict[str, Any]:
+            return {"type": "http.request", "body": b""}
+
+        async def send(message: Any) -> None:
+            if message["type"] == "http.response.start":
+                head = b"".join(b"%s: %s\r\n" % pair for pair in message["headers"])
+                writer.write(b"HTTP/1.1 %d -\r\n%s\r\n" % (message["status"], head))
+
+        await self.app(scope, receive, send)
         writer.close()
+
+    async def serve(self, scope: Any, receive: Any, send: Any) -> None:
+        """Be the application: the middleware has made the ids, the answer gets the trace's too."""
+        order = int(scope["path"].rpartition("/")[2])
+        await self.handle(order)
+        ctxlog.annotate(order=order)
+        answer: list[tuple[bytes, bytes]] = [(b"content-length", b"0")]
+        ctxlog.inject(answer)
+        await send({"type": "http.response.start", "status": 204, "headers": answer})
+        await send({"type": "http.response.body"})
 
     async def handle(self, order: int) -> None:
         """Write in every place through every door, all at once."""
@@ -230,6 +254,7 @@ def verify(lines: list[str], ids: list[Ids]) -> dict[str, int]:
             or (request_id.encode() == sent) is not trusted
         )
     left = Counter({(n, event_of(p)): len(DOORS) for n in range(len(ids)) for p in PLACES})
+    left.update((n, "request") for n in range(len(ids)))  # the middleware's
     for line in map(json.loads, lines):
         left[line["order"], line["event"]] -= 1
         have = (line.get("request_id"), line.get("trace_id"))
