@@ -6,8 +6,10 @@ The kinds are told apart by code flags, as :mod:`inspect` does, without importin
 from __future__ import annotations
 
 import sys
+from contextvars import copy_context
 
 from ctxlog.context.accessors import capture, enter_carried, leave_carried
+from ctxlog.context.collector import COLLECTOR
 from ctxlog.context.fields import CURRENT, Frame, leave
 from ctxlog.context.raised import remember
 from ctxlog.errors import UsageError
@@ -157,6 +159,8 @@ def _coroutine(function: Callable[..., Any], make: Callable[[], Enterable]) -> C
 
 
 def _generator(function: Callable[..., Any], make: Callable[[], Enterable]) -> Callable[..., Any]:
+    COLLECTOR.watch()
+
     def in_scope(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
         steps = Steps(make)
         generator = function(*args, **kwargs)
@@ -165,8 +169,11 @@ def _generator(function: Callable[..., Any], make: Callable[[], Enterable]) -> C
         try:
             while True:
                 try:
-                    with steps:
-                        item = step(value)
+                    if COLLECTOR.at_work:  # an abandoned one: its last step leaves this context be
+                        item = copy_context().run(_one_step, steps, step, value)
+                    else:
+                        with steps:
+                            item = step(value)
                 finally:
                     value = None  # an exception kept here would keep this frame, and so itself
                 try:
@@ -181,6 +188,11 @@ def _generator(function: Callable[..., Any], make: Callable[[], Enterable]) -> C
             raise
 
     return in_scope
+
+
+def _one_step(steps: Steps, step: Callable[[Any], Any], value: Any) -> Any:
+    with steps:
+        return step(value)
 
 
 def _async_generator(

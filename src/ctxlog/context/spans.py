@@ -11,6 +11,7 @@ import sys
 from contextvars import ContextVar
 
 from ctxlog.context.accessors import MISSING, register_accessor
+from ctxlog.context.collector import COLLECTOR
 from ctxlog.counting import counters
 from ctxlog.ids import TraceIds, parse_traceparent
 
@@ -53,6 +54,7 @@ def library() -> _Library | None:
         # `__all__` is the last line of both: before it, another thread is still importing them
         if hasattr(trace, "__all__") and hasattr(context, "__all__"):
             _library = _Library(context, trace)
+            COLLECTOR.watch()
     return _library
 
 
@@ -75,7 +77,8 @@ def current_ids() -> TraceIds | None:
     if known is context:
         return ids
     ids = ids_in(context)
-    _SLOT.set((context, ids))
+    if not COLLECTOR.at_work:  # a line of a finaliser's
+        _SLOT.set((context, ids))
     return ids
 
 
