@@ -15,6 +15,7 @@ import pytest
 import ctxlog
 from ctxlog import control
 from ctxlog.errors import UsageError
+from ctxlog.runtime import MAX_NAMES, runtime
 from tests.kit import Written, configured, moved
 
 if TYPE_CHECKING:
@@ -251,3 +252,22 @@ def test_levels_change_under_load(written: Written):
     for thread in threads:
         thread.join()
     assert {"db-0"} >= {event["k8s.object.name"] for event in written.events}
+
+
+@pytest.mark.parametrize("name", ["ref", "namespace", "name"])
+def test_a_name_of_any_type_does_not_break_a_line(name: str, written: Written):
+    """What cannot be hashed is nobody's name."""
+    control.apply({"debug": {"objects": ["a"], "namespaces": ["n"], "loggers": ["operator.any"]}})
+    fields: Any = {f"k8s.object.{name}": {"a": []}}
+    with ctxlog.scope(fields):
+        log.debug("not")
+    logging.getLogger("operator.any").debug("not", extra={"k8s.object.ref": "z", **fields})
+    assert [] == events(written)
+
+
+def test_names_of_loggers_are_not_kept_for_ever(written: Written):
+    """While some objects alone are debugged, the memory for names is bounded."""
+    control.apply({"debug": {"objects": ["a"]}})
+    for number in range(MAX_NAMES * 2):
+        ctxlog.get_logger(f"one.{number}").debug("not")
+    assert len(runtime._normal) <= MAX_NAMES

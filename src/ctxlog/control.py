@@ -50,7 +50,13 @@ class _Debugged:
         self._namespaces = namespaces
 
     def __call__(self, source: Any) -> bool:
-        """Say it of a logger or a record, under the context it is used in."""
+        """Say it of a logger or a record, under the context it is used in. Never raises."""
+        try:
+            return self._is_meant(source)
+        except TypeError:  # a name that cannot be hashed is nobody's
+            return False
+
+    def _is_meant(self, source: Any) -> bool:
         own = getattr(source, "__dict__", None)
         if own is not None and "k8s.object.ref" in own:
             return self._has(own)
@@ -228,8 +234,8 @@ class Watcher:
 
     def _bad(self, why: str) -> None:
         if why != self.error:
-            self.error = why
             counters.add("errors.control")
+            self.error = why
             _log.warning(
                 "control file cannot be used: what held before still does",
                 path=self.path,

@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from ctxlog.sinks.sink import Sink
 
 
+#: Logger names whose own level is remembered while some objects alone are debugged.
+MAX_NAMES = 1_000
+
+
 class Channel:
     """All loggers of one name: the name, and the level below which they return at once."""
 
@@ -152,9 +156,12 @@ class Runtime:
         """Return what writes lines below their logger's level only where they are asked for."""
 
         def choose(logger: Any, level: int, *args: Any, **options: Any) -> None:
-            normal = self._normal.get(logger.name)
+            known = self._normal  # replaced whole when levels change: no old one gets into the new
+            normal = known.get(logger.name)
             if normal is None:
-                normal = self._normal[logger.name] = self.threshold(logger.name)
+                if len(known) >= MAX_NAMES:
+                    known.clear()
+                normal = known[logger.name] = self.threshold(logger.name)
             if level >= normal or chosen(logger):
                 emit(logger, level, *args, **options)
 

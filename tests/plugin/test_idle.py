@@ -127,3 +127,9 @@ def test_after_the_run_all_is_as_it_was(project: Project):
         [sys.executable, "twice.py"], cwd=project.path, capture_output=True, text=True, check=False
     )
     assert 0 == done.returncode, done.stdout + done.stderr
+
+
+def test_a_suite_may_take_ctxlog_out_of_the_modules(project: Project):
+    """Collecting goes on."""
+    project.write(test_it="import sys\nsys.modules.pop('ctxlog')\ndef test_one(): pass\n")
+    project.run().assert_outcomes(passed=1)

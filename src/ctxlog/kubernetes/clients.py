@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
     from ctxlog.context.snapshot import Snapshot
 
-_MARK = "__ctxlog_original__"
-
 
 class Clients:
     """One client library, instrumented or not.
@@ -35,7 +33,7 @@ class Clients:
         self._waits = waits
         self._calls = Calls()
         self._calls.active = False
-        self._patched: list[tuple[Any, str, Any]] = []
+        self._patched: list[tuple[Any, str, Any, Any]] = []
         self._steps: dict[str, Callable[[], None]] = {
             f"{library}.client.api_client": self._patch_client,
             f"{library}.informer.informer": self._patch_informer,
@@ -55,8 +53,8 @@ class Clients:
         self._calls.active = False
         for step in self._steps.values():
             forget(step)
-        for owner, name, original in reversed(self._patched):
-            if getattr(owner.__dict__.get(name), _MARK, None) is original:
+        for owner, name, original, wrapped in reversed(self._patched):
+            if owner.__dict__.get(name) is wrapped:
                 setattr(owner, name, original)
         self._patched.clear()
 
@@ -165,9 +163,8 @@ class Clients:
 
     def _put(self, owner: Any, name: str, original: Any, wrapped: Any) -> None:
         functools.update_wrapper(wrapped, original)
-        setattr(wrapped, _MARK, original)
         setattr(owner, name, wrapped)
-        self._patched.append((owner, name, original))
+        self._patched.append((owner, name, original, wrapped))
 
     def _class(self, module: str, name: str) -> Any:
         from importlib import import_module

@@ -189,7 +189,7 @@ class Watching:
                 if not self._lost:
                     self._find_lost()
                 known = [loss for loss in self._lost if loss.boundary is not None]
-                audit.add(item.nodeid, self._events.records, known)
+                audit.add(item.nodeid, list(self._events.records), known)  # threads go on
             if wanted is not None and wanted.required:
                 unlisten(_nobody)
                 if audit is None:

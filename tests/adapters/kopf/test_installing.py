@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import functools
 import gc
 import importlib
 import io
@@ -131,8 +132,38 @@ def test_installing_twice_is_installing_once(lines: Lines):
     assert execution.execute_handler_once is wrapped
     assert "x/y" == wrappers.state.annotation
     adapter.uninstall()
-    assert not hasattr(execution.execute_handler_once, "__ctxlog_original__")
+    assert execution.execute_handler_once is not wrapped
     adapter.uninstall()
+
+
+def test_what_others_have_wrapped_since_stays(lines: Lines):
+    """Uninstalling takes away our own wrapper alone."""
+    execution: Any = importlib.import_module("kopf._core.actions.execution")
+    adapter.uninstall()
+    before = execution.execute_handler_once
+    adapter.install()
+
+    @functools.wraps(execution.execute_handler_once)
+    async def theirs() -> None:
+        """Stand around ours."""
+
+    execution.execute_handler_once = theirs
+    adapter.uninstall()
+    try:
+        assert execution.execute_handler_once is theirs
+    finally:
+        execution.execute_handler_once = before
+
+
+@pytest.mark.parametrize(
+    "data", ["(('add', ('data',), None, 'x'),)", "[{'value': 'x'}]", "{'x': 1}"]
+)
+def test_what_kopf_says_of_a_secret_is_masked(lines: Lines, data: str):
+    """Bodies, patches, JSON patches and diffs."""
+    extra = {"k8s_ref": {"kind": "Secret", "name": "s"}}
+    log_of().debug(f"Updating diff: {data}", extra=extra)
+    (line,) = lines.of(logger="kopf.objects")
+    assert "Updating diff: [redacted]" == line["event"]
 
 
 def test_misuse_says_what_is_taken(lines: Lines):

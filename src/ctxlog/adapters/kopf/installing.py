@@ -50,12 +50,11 @@ PARTS: tuple[tuple[str, str, frozenset[str], Callable[..., Any]], ...] = (
     ),
     (f"{_CORE}.engines.daemons", "_runner", frozenset({"cause", "handler"}), around_daemon),
 )
-_MARK = "__ctxlog_original__"
 
 
 class _Installed:
     def __init__(self) -> None:
-        self.patched: list[tuple[Any, str, Any]] = []
+        self.patched: list[tuple[Any, str, Any, Any]] = []
         self.identity: records.Identity | None = None
 
 
@@ -121,8 +120,8 @@ def uninstall() -> None:
     """Put back what is still ours; what others have wrapped since then turns inert."""
     state.active = False
     remove_provider(current_cause)
-    for owner, name, original in reversed(_installed.patched):
-        if getattr(getattr(owner, name, None), _MARK, None) is original:
+    for owner, name, original, wrapped in reversed(_installed.patched):
+        if getattr(owner, name, None) is wrapped:
             setattr(owner, name, original)
     _installed.patched.clear()
     posting.drop()
@@ -153,9 +152,8 @@ def _wrap(module: str, name: str, wanted: frozenset[str], wrapper: Callable[...,
 
 def _put(owner: Any, name: str, original: Any, wrapped: Any) -> None:
     functools.update_wrapper(wrapped, original)
-    setattr(wrapped, _MARK, original)
     setattr(owner, name, wrapped)
-    _installed.patched.append((owner, name, original))
+    _installed.patched.append((owner, name, original, wrapped))
 
 
 def _install_posting() -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from typing import TYPE_CHECKING
 
 from ctxlog.adapters.logging.records import HIDDEN
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 LOGGER = "kopf.objects"
 #: What kopf puts on its records for itself: not for a line.
 THEIRS = ("settings", "k8s_ref", "k8s_skip")
+#: Where kopf writes a body, a patch (it holds the last handled body), JSON patch or diff.
+_DATA = re.compile(r": [{\[(]")
 
 
 class Identity(logging.Filter):
@@ -45,6 +48,6 @@ class Identity(logging.Filter):
                 own.setdefault(name, value)
         own[HIDDEN] = THEIRS
         if ref.get("kind") == "Secret" and isinstance(record.msg, str):
-            said, colon, _ = record.msg.partition(": {")  # a patch holds the last handled body
-            if colon:
-                record.msg, record.args = f"{said}: {MASK}", ()
+            found = _DATA.search(record.msg)
+            if found:
+                record.msg, record.args = f"{record.msg[: found.start()]}: {MASK}", ()
