@@ -27,7 +27,7 @@ from ctxlog.entries import entry
 from tests.context.things import Tenant, tenant
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
 
 # -- generators -----------------------------------------------------------------------------------
 
@@ -649,7 +649,7 @@ def test_a_collected_generator_leaves_the_context_it_is_collected_in_alone():
     told: ContextVar[str] = ContextVar("told", default="nothing")
 
     @scope(a=1)
-    def steps() -> Iterator[None]:
+    def steps() -> Generator[None]:
         try:
             yield
         finally:
