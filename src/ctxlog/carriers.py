@@ -96,6 +96,8 @@ def extract(carrier: Carrier | None, *, kind: Kind | None = None) -> Snapshot:
     fields: dict[str, object] = {}
     if wire.baggage and BAGGAGE in found:
         fields.update(formats.read_baggage(found[BAGGAGE], wire.baggage))
+        if not valid_request_id(fields.get(REQUEST_ID, "")):
+            fields.pop(REQUEST_ID, None)  # a member may be called that: checked as any
     request_id = found.get(X_REQUEST_ID, "")
     if valid_request_id(request_id):
         fields[REQUEST_ID] = request_id

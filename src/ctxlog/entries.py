@@ -167,7 +167,11 @@ class entry:  # noqa: N801 - reads as a function, like contextlib.suppress
         values = {REQUEST_ID: request_id, **self._link}
         if wire.baggage:  # of a carrier's fields only those that the configuration allows
             allowed = wire.baggage.values()
-            values.update((n, v) for n, v in inbound.fields.values.items() if n in allowed)
+            values.update(
+                (n, v)
+                for n, v in inbound.fields.values.items()
+                if n in allowed and n != REQUEST_ID  # that one has been checked above
+            )
         values.update(self._bound)
         if _watchers:
             self._watched = values[REQUEST_ID]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import os
 import random
 import subprocess
 import sys
@@ -359,6 +361,51 @@ def test_what_is_held_is_written_when_the_configuration_goes():
         assert b"first" not in written.getvalue()  # the same sampler goes on holding it
         ctxlog.shutdown()
         assert b"first" in written.getvalue()
+
+
+def test_an_id_that_is_no_text():
+    """A request that is known by a mapping is not watched; nothing is raised, nothing held."""
+    with capture(processors=(Tail(),)) as lines, ctxlog.entry(request_id={"a": 1}):
+        ctxlog.get_logger("shop").info("said")
+        assert ["said"] == [line["event"] for line in lines]
+
+
+def test_an_entry_that_begins_while_the_tail_closes():
+    """It is not watched: nobody would say that it has ended."""
+    tail = Tail()
+    tail.close()
+    tail.began("r-1")
+    assert not tail._requests
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_a_forked_child_leaves_held_lines_to_its_parent():
+    """They are written once, and a lock held at the fork does not stop the child."""
+    code = """
+import os, sys, ctxlog
+from ctxlog.sampling import Burst, Tail
+tail, burst = Tail(), Burst(1)
+ctxlog.configure(processors=[tail, burst], stdlib=False)
+log = ctxlog.get_logger("shop")
+with ctxlog.entry(request_id="r-1"):
+    log.info("held")
+    with tail._lock, burst._lock:
+        pid = os.fork()
+    if not pid:
+        with ctxlog.entry(request_id="r-2"):
+            log.info("child")
+            log.error("child's error")
+        ctxlog.shutdown()
+        os._exit(0)
+    os.waitpid(pid, 0)
+    log.error("parent's error")
+ctxlog.shutdown()
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=100
+    )
+    said = [json.loads(line)["event"] for line in done.stderr.splitlines()]
+    assert ["child", "child's error", "held", "parent's error"] == said
 
 
 def test_held_lines_meet_the_processors_behind_and_the_sinks_there_are_then():

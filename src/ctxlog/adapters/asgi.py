@@ -24,7 +24,7 @@ from ctxlog.adapters.exchange import (
 )
 from ctxlog.carriers import for_entry
 from ctxlog.counting import counters
-from ctxlog.operations import FAILED, SUCCESS
+from ctxlog.operations import CANCELLED, FAILED, SUCCESS
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Generator, Iterable, Mapping, MutableMapping
@@ -166,6 +166,8 @@ class _Request:
 
     def outcome(self, error: BaseException | None) -> str:
         """Return how it went, as far as the connection tells."""
+        if isinstance(error, GeneratorExit) and not self.complete:
+            return CANCELLED  # its task was thrown away
         if self.gone and (error is None or _of_leaving(error)):
             return DISCONNECTED
         if error is None and not self.complete:
@@ -199,7 +201,7 @@ class _Connection:
         kind = message["type"]
         if kind in _ANSWERS:
             if kind == "websocket.accept":
-                self.accepted = True
+                self._exchange.answered = self.accepted = True
             else:
                 self._exchange.work.facts[STATUS] = message.get("status")
             if self._header is not None and self._exchange.request_id is not None:
@@ -237,7 +239,7 @@ def _of_leaving(error: BaseException) -> bool:
 
 def _with_header(message: Message, name: bytes, value: str) -> Message:
     """Return the message with our header in place of one of that name; lists are left alone."""
-    theirs = message.get("headers") or ()
+    theirs = [*(message.get("headers") or ())]  # any iterable, also one that is read but once
     for pair in theirs:
         if pair[0].lower() == name:
             theirs = [other for other in theirs if other[0].lower() != name]

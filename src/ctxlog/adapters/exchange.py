@@ -11,7 +11,7 @@ from _thread import allocate_lock
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from ctxlog.context.fields import CURRENT, Fields
+from ctxlog.context.fields import CURRENT, Fields, frame_of
 from ctxlog.context.snapshot import Snapshot
 from ctxlog.counting import counters
 from ctxlog.entries import AUTO, KEEP, NEW, entry
@@ -111,7 +111,7 @@ class Asked(Work):
 class Exchange(entry):
     """The entry of one request, with a closing line."""
 
-    __slots__ = ("_options", "request_id", "taken", "work")
+    __slots__ = ("_options", "answered", "request_id", "taken", "work")
 
     #: The request's context, for whoever stands outside of it: a server's own error handler.
     taken: Snapshot
@@ -128,6 +128,7 @@ class Exchange(entry):
         super().__init__(taken, bound, trace=options.trace)
         self._options = options
         self.request_id: str | None = None
+        self.answered = False  # a WebSocket's handshake: no status of 500 comes after it
         self.work = Asked(options.event or "", options.log, facts)
 
     def open(self, below: Fields) -> tuple[Fields, Carried]:
@@ -146,7 +147,13 @@ class Exchange(entry):
         """Write the closing line, once, and leave the entry."""
         if self._options.event is not None:
             try:
-                self._say(request, outcome, error)
+                frame = CURRENT.get()
+                if frame.owner is self:
+                    self._say(request, outcome, error)
+                else:  # closed elsewhere, or something in it was left open: never under that
+                    own = frame_of(self)
+                    under = self.taken if own is None else Snapshot(own.fields, self.taken.carried)
+                    under.run(self._say, request, outcome, error)
             except Exception:  # noqa: BLE001 - the response must not suffer
                 counters.add("errors.web")
         self.__exit__(None if error is None else type(error), error, None)
@@ -158,9 +165,10 @@ class Exchange(entry):
             outcome, _ = _outcome(error)
         if outcome is FAILED or outcome is SUCCESS:
             status: Any = facts.get(STATUS)
-            if status is None and outcome is FAILED and CLOSE_CODE not in facts:
+            answered = self.answered or CLOSE_CODE in facts
+            if status is None and outcome is FAILED and not answered:
                 status = facts[STATUS] = SERVER_ERROR  # what the server now answers by itself
-            if type(status) is int and status >= SERVER_ERROR:
+            if isinstance(status, int) and status >= SERVER_ERROR:  # an HTTPStatus is one
                 outcome = FAILED
                 error = error or work.error
         options = self._options

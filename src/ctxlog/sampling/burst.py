@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections import OrderedDict
 from threading import Lock
 from time import monotonic
 from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
 
 from ctxlog import names
 from ctxlog.counting import counters
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
 
 #: Events that are told apart.
 MAX_EVENTS = 4_096
+_bursts: WeakSet[Burst] = WeakSet()
 
 
 class Burst:
@@ -63,6 +66,7 @@ class Burst:
         self._clock = clock
         self._seen: OrderedDict[tuple[object, ...], tuple[float, int]] = OrderedDict()
         self._lock = Lock()
+        _bursts.add(self)
 
     def __call__(
         self, logger: Any, method_name: str, event_dict: MutableMapping[str, Any]
@@ -85,3 +89,12 @@ class Burst:
             return event_dict
         counters.add("dropped.burst")
         raise drop()
+
+
+def _in_child() -> None:
+    for burst in list(_bursts):
+        burst._lock = Lock()  # noqa: SLF001 - another thread of the parent's may have held it
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_in_child)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from threading import Lock
 from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
 
 from ctxlog import names
 from ctxlog.counting import counters
@@ -15,6 +17,10 @@ from ctxlog.sampling.rates import Keep, keeps, level_of, number_of, rate_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, MutableMapping
+
+#: What a request may be known by.
+_HASHED = frozenset({str, int})
+_tails: WeakSet[Tail] = WeakSet()
 
 
 class _Request:
@@ -80,14 +86,16 @@ class Tail:
         self._most = number_of("requests", requests)
         self._requests: dict[object, _Request] = {}
         self._lock = Lock()
+        self._closed = False
         self.held = 0
         watch(self)
+        _tails.add(self)
 
     def __call__(
         self, logger: Any, method_name: str, event_dict: MutableMapping[str, Any]
     ) -> MutableMapping[str, Any]:
         """Return the event, or have the pipeline hand it to :meth:`hold`."""
-        request = self._requests.get(event_dict.get(names.REQUEST_ID)) if self._requests else None
+        request = self._known(event_dict.get(names.REQUEST_ID)) if self._requests else None
         if request is None or not getattr(logger, "holds", False):
             return event_dict
         if not request.bad and self._keep(event_dict):
@@ -121,9 +129,16 @@ class Tail:
                 return
         write()  # it was released, or has ended, meanwhile
 
+    def _known(self, request_id: object) -> _Request | None:
+        return self._requests.get(request_id) if type(request_id) in _HASHED else None
+
     def began(self, request_id: object) -> None:
         """Watch a request: an entry has begun."""
+        if type(request_id) not in _HASHED:
+            return  # an application's own, a mapping: its lines are written as they come
         with self._lock:
+            if self._closed:
+                return
             request = self._requests.get(request_id)
             if request is not None:
                 request.entries += 1
@@ -132,7 +147,7 @@ class Tail:
 
     def ended(self, request_id: object, *, badly: bool) -> None:
         """Write what is held if the entry ended badly; drop it if it was the last one of it."""
-        request = self._requests.get(request_id)
+        request = self._known(request_id)
         if request is None:
             return
         if badly:
@@ -156,9 +171,17 @@ class Tail:
         for write in held:
             write()
 
+    def _forget(self) -> None:
+        """Begin anew in a forked child: what is held is the parent's to write."""
+        self._lock = Lock()
+        self._requests = {}
+        self.held = 0
+
     def close(self) -> None:
         """Write what is held, and hold nothing more: nobody knows how these requests will end."""
         unwatch(self)
+        with self._lock:
+            self._closed = True
         for request in list(self._requests.values()):
             self._release(request)
         self._requests = {}
@@ -183,3 +206,12 @@ def close_all(processors: Iterable[object], staying: Iterable[object] = ()) -> N
     for processor in processors:
         if isinstance(processor, Tail) and id(processor) not in kept:
             processor.close()
+
+
+def _in_child() -> None:
+    for tail in list(_tails):
+        tail._forget()  # noqa: SLF001 - its own class
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_in_child)

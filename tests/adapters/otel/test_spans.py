@@ -73,6 +73,19 @@ def carrying(traced: Traced, *names: Any) -> Generator[None]:
 # -- fields on spans ------------------------------------------------------------------------------
 
 
+def test_secrets_inside_a_chosen_field():
+    """What is secret in a mapping is masked on the span, as it is in lines."""
+    provider = TracerProvider()
+    fields = SpanFields(["user"])
+    provider.add_span_processor(fields)
+    tracer = provider.get_tracer("tests")
+    user = {"name": "n", "password": "hunter2"}
+    with ctxlog.scope(user=user), tracer.start_as_current_span("a") as span:
+        found: Any = span
+        assert "hunter2" not in str(found.attributes["user"])
+    fields.shutdown()
+
+
 def test_chosen_fields_are_on_spans_that_start_below_them(traced: Traced):
     """By their own names or others; the rest, and secrets, are not."""
     with carrying(traced, {"tenant": "app.tenant", "n": "n", "password": "password"}):

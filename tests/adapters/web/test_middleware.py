@@ -6,7 +6,8 @@ import asyncio
 import copy
 import gc
 import threading
-from contextvars import ContextVar
+from contextvars import ContextVar, copy_context
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -18,9 +19,10 @@ from ctxlog import errors
 from ctxlog.adapters import asgi, exchange, wsgi
 from ctxlog.operations import Work
 from ctxlog.testing import capture
+from tests.kit import configured
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
 
 log = ctxlog.get_logger("tests.web")
 START = {"type": "http.response.start", "status": 200, "headers": []}
@@ -285,6 +287,80 @@ def test_cancellation():
     with capture() as lines:
         asyncio.run(main())
     assert ("info", "cancelled") == (lines[0]["level"], lines[0]["outcome"])
+    assert "http.response.status_code" not in lines[0]
+
+
+def test_a_coroutine_thrown_away_in_another_request():
+    """Its closing line has its own ids, wherever it is collected, and is no success."""
+
+    class Never:
+        def __await__(self) -> Generator[None]:
+            yield
+
+    async def waiting() -> None:
+        await Never()
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+
+    asked: Any = scope_of(headers=[(b"x-request-id", b"r-a")])
+    with capture() as lines:
+        call: Any = asgi.Middleware(app)(asked, waiting, deaf)
+        context = copy_context()  # as a task has: it lives as long as the task
+        context.run(call.send, None)
+        with ctxlog.entry(request_id="r-b"):
+            call.close()
+    assert ("r-a", "cancelled") == (lines[0]["request_id"], lines[0]["outcome"])
+
+
+def test_headers_that_are_read_but_once():
+    """An application may send its headers as any iterable: all of them go out."""
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await send({**START, "headers": iter([(b"a", b"1"), (b"b", b"2")])})
+        await send(END)
+
+    with capture():
+        sent = ask(asgi.Middleware(app))
+    assert [b"a", b"b", b"x-request-id"] == [name for name, _ in sent[0]["headers"]]
+
+
+def test_a_status_of_an_enumeration():
+    """``HTTPStatus.BAD_GATEWAY`` is 502: the request has failed."""
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await send({**START, "status": HTTPStatus.BAD_GATEWAY})
+        await send(END)
+
+    with capture() as lines:
+        ask(asgi.Middleware(app))
+    assert ("error", 502) == (lines[0]["outcome"], lines[0]["http.response.status_code"])
+
+
+def test_a_request_id_from_baggage_is_checked():
+    """One with a line break reaches neither the response nor a line."""
+    bad = (b"baggage", b"b=x%0d%0aSet-Cookie:%20a")
+    with configured(baggage={"b": "request_id"}):
+        sent = ask(asgi.Middleware(answer), scope_of(headers=[bad]))
+        both = scope_of(headers=[(b"x-request-id", b"x\r\ny"), bad])
+        twice = ask(asgi.Middleware(answer), both)
+        alone = ask(asgi.Middleware(answer), scope_of(headers=[(b"x-request-id", b"x\r\ny")]))
+        with ctxlog.extract([bad]).scope():
+            assert "request_id" not in ctxlog.get_context()
+    for answered in (sent, twice, alone):
+        assert [32] == [len(value) for value in header_of(answered)]
+
+
+def test_a_websocket_that_fails_when_it_is_open():
+    """No status is made up: the handshake was answered long ago."""
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "websocket.accept"})
+        raise LookupError("boom")
+
+    with capture() as lines, pytest.raises(LookupError):
+        ask(asgi.Middleware(app), {"type": "websocket", "path": "/ws", "headers": []})
+    assert "error" == lines[0]["outcome"]
     assert "http.response.status_code" not in lines[0]
 
 

@@ -22,6 +22,7 @@ from ctxlog.context.resource import get_resource
 from ctxlog.counting import counters
 from ctxlog.errors import UsageError
 from ctxlog.levels import ERROR, parse
+from ctxlog.processors import Clean
 from ctxlog.redact import Redaction
 from ctxlog.renderers.json import encode
 from ctxlog.sinks.sink import Sink
@@ -102,7 +103,9 @@ class SpanFields(SpanProcessor):
     def __init__(
         self, fields: Iterable[str] | Mapping[str, str], *, redaction: Redaction | None = None
     ) -> None:
-        secret = (Redaction() if redaction is None else redaction).is_secret
+        known = Redaction() if redaction is None else redaction
+        secret = known.is_secret
+        self._clean = Clean(known)
         self._chosen = {n: to for n, to in chosen(fields).items() if not secret(n)}
         BOUND.append(self._bound)
 
@@ -120,7 +123,8 @@ class SpanFields(SpanProcessor):
                 for name, to in self._chosen.items():
                     value = fields.get(name)
                     if value is not None:
-                        span.set_attribute(to, attribute(value))
+                        (clean,) = self._clean.cleaned({name: value}).values()
+                        span.set_attribute(to, attribute(clean))
         except Exception:  # noqa: BLE001 - somebody's own span
             counters.add("errors.span")
 
