@@ -16,6 +16,7 @@ from ctxlog.limits import DEFAULT_LIMITS, Limits
 from ctxlog.pipeline import Pipeline
 from ctxlog.runtime import runtime
 from ctxlog.schemas import SCHEMAS
+from ctxlog.sinks import exits
 from ctxlog.sinks.stopping import close_all, flush_all, replace_all
 from ctxlog.telemetry import otlp_sinks, told_resource
 from ctxlog.values import freeze_fields
@@ -37,7 +38,7 @@ ADD_SINK = ("renderer", "level", "filter", "queue")
 ADD_HOOK = ("level", "filter", "timeout")
 
 
-def configure(  # noqa: PLR0913 - the front door's contract: every option by name
+def configure(  # noqa: C901, PLR0913 - the front door's contract: every option by name
     *,
     level: int | str | None = None,
     levels: Mapping[str, int | str] | None = None,
@@ -176,6 +177,8 @@ def configure(  # noqa: PLR0913 - the front door's contract: every option by nam
     except BaseException:  # nothing has changed; what was opened for it goes
         replace_all(opened)
         raise
+    if "ctxlog.sampling.tail" in sys.modules:
+        exits.call_first(_close_samplers_at_exit)
     if before is not None:
         _close_samplers(before.processors, chain)
         replace_all(before.sinks)
@@ -186,6 +189,11 @@ def _close_samplers(processors: Iterable[Processor], staying: Iterable[Processor
     sampling = sys.modules.get("ctxlog.sampling.tail")
     if sampling is not None:
         sampling.close_all(processors, staying)
+
+
+def _close_samplers_at_exit() -> None:
+    if runtime.pipeline is not None:
+        _close_samplers(runtime.pipeline.processors)
 
 
 def add_sink(

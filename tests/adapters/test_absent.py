@@ -187,6 +187,6 @@ def test_an_api_client_may_be_absent_or_loaded_later(library: str):
     done = run(
         f"{install}assert {library!r} not in sys.modules\n"
         f"import {library}.client\n"
-        f"print({library}.client.ApiClient.__init__.__ctxlog_original__ is not None)\n"
+        f"print({library}.client.ApiClient.__init__.__wrapped__ is not None)\n"
     )
     assert "True\n" == done.stdout, done.stderr

@@ -459,3 +459,20 @@ def test_the_rule_is_what_it_was():
     ids = random.Random(6)
     kept = [i for i in range(2_000) if keeps(f"{ids.getrandbits(128):032x}", 0.005)]
     assert [375, 655, 692, 694, 911, 936, 1146, 1341, 1684, 1864] == kept
+
+
+@pytest.mark.parametrize("sink", ["stderr", "{'target': stderr, 'queue': True}"])
+def test_what_is_held_when_the_interpreter_ends_is_written(sink: str):
+    """Nobody knows how these requests end; their lines are not lost, also through a queue."""
+    code = (
+        "from sys import stderr\n"
+        "import ctxlog\n"
+        "from ctxlog.sampling import Tail\n"
+        f"ctxlog.configure(processors=[Tail()], sinks=[{sink}], renderer='json')\n"
+        "ctxlog.entry(request_id='r-1').__enter__()\n"
+        "ctxlog.get_logger('x').info('held')\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert ["held"] == [json.loads(line)["event"] for line in done.stderr.splitlines()]

@@ -10,8 +10,13 @@ from __future__ import annotations
 import atexit
 import sys
 from time import monotonic
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 from weakref import WeakSet
+
+from ctxlog.counting import counters
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 class Stoppable(Protocol):
@@ -25,6 +30,7 @@ class Stoppable(Protocol):
 
 
 _queues: WeakSet[Stoppable] = WeakSet()
+_first: list[Callable[[], object]] = []
 _armed: dict[str, bool] = {}
 #: Last of what multiprocessing runs: other finalisers may log.
 _PRIORITY = -1_000
@@ -40,6 +46,17 @@ _anchor = _Anchor()
 def stop_at_exit(queue: Stoppable) -> None:
     """Have a queue emptied when this process ends."""
     _queues.add(queue)
+    _arm()
+
+
+def call_first(function: Callable[[], object]) -> None:
+    """Have a function called before the queues are emptied: it may still write."""
+    if function not in _first:
+        _first.append(function)
+    _arm()
+
+
+def _arm() -> None:
     if "atexit" not in _armed:
         _armed["atexit"] = True
         atexit.register(stop_all)
@@ -65,6 +82,11 @@ def forget(queue: Stoppable) -> None:
 
 def stop_all() -> None:
     """Stop every queue, all within the longest ``stop_seconds`` among them."""
+    for function in _first:
+        try:
+            function()
+        except Exception:  # noqa: BLE001 - the queues must be emptied all the same
+            counters.add("errors.exit")
     queues = [(queue, queue.stop_seconds or 0.0) for queue in list(_queues)]
     end = monotonic() + max((seconds for _, seconds in queues), default=0.0)
     for queue, seconds in queues:
