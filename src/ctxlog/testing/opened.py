@@ -11,6 +11,7 @@ from ctxlog.activity import context_of
 from ctxlog.context.captured import SnapshotScope
 from ctxlog.context.fields import Frame
 from ctxlog.operations import operation
+from ctxlog.redact import Redaction
 from ctxlog.testing.crossings import task_now
 from ctxlog.testing.places import Place, stack
 from ctxlog.texts import safe_repr
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator
 
 _SHORT = 60
+_SECRETS = Redaction()
 
 
 class Opened:
@@ -71,7 +73,10 @@ class Opened:
 
     def shown(self) -> str:
         """The names and values it bound."""
-        shown = [f"{name}={safe_repr(value, _SHORT)}" for name, value in self.fields.items()]
+        shown = [
+            f"{name}={_SECRETS.mask if _SECRETS.is_secret(name) else safe_repr(value, _SHORT)}"
+            for name, value in self.fields.items()
+        ]
         return ", ".join(shown) or "no fields"
 
 

@@ -9,6 +9,8 @@ import gc
 import importlib
 import io
 import logging
+import threading
+from concurrent import futures
 from typing import TYPE_CHECKING, Any
 
 import kopf
@@ -236,6 +238,27 @@ def test_what_cannot_be_sent_stays_behind():
     assert {"k8s_ref": {}} == sent["logger"].extra
     everything = processes._portable(lambda **_: None, given)
     assert {"name", "logger", "body"} == everything.keys()
+
+
+def test_a_job_that_the_pool_drops_is_told():
+    """Whoever waits for a handler in a pool that is shut down does not wait for ever."""
+    started, go_on = threading.Event(), threading.Event()
+
+    def busy() -> None:
+        started.set()
+        go_on.wait(60)
+
+    pool = futures.ThreadPoolExecutor(1)
+    pool.submit(busy)
+    started.wait(60)
+    executor = processes.ProcessExecutor(pool, None)
+    dropped = executor.submit(functools.partial(int))
+    unwanted = executor.submit(functools.partial(int))
+    assert unwanted.cancel()  # and nobody runs it
+    pool.shutdown(wait=False, cancel_futures=True)
+    go_on.set()
+    pool.shutdown()
+    assert (True, True) == (dropped.cancelled(), unwanted.cancelled())
 
 
 def log_of() -> logging.Logger:

@@ -40,19 +40,22 @@ class ProcessExecutor(Executor):
         sent = self._pool.submit(job(_work), function, _portable(function, given))
         result: Future[Any] = Future()
         sent.add_done_callback(partial(self._finish, result))
+        result.add_done_callback(lambda done: sent.cancel() if done.cancelled() else None)
         return result
 
     def _finish(self, result: Future[Any], sent: Future[Any]) -> None:
+        if sent.cancelled():  # the pool has been shut down: whoever waits must hear of it
+            result.cancel()
         if not result.set_running_or_notify_cancel():
             return
-        error = sent.exception()
-        if error is not None:
+        try:
+            value, patch = sent.result()
+            if patch and self._patch is not None:
+                self._patch.update(patch)
+        except BaseException as error:  # noqa: BLE001 - the handler's, or the pool's
             result.set_exception(error)
-            return
-        value, patch = sent.result()
-        if patch and self._patch is not None:
-            self._patch.update(patch)
-        result.set_result(value)
+        else:
+            result.set_result(value)
 
 
 def settings_for(settings: Any, cause: Any) -> Any:
@@ -90,7 +93,10 @@ def _portable(function: Callable[..., Any], given: dict[str, Any]) -> dict[str, 
 
 def _wanted(function: Callable[..., Any]) -> set[str] | None:
     """Return the names that a function takes; ``None``: all of them."""
-    parameters = inspect.signature(function).parameters.values()
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except ValueError:  # one written in C, which tells none
+        return None
     if any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters):
         return None
     return {parameter.name for parameter in parameters}
