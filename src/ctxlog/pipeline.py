@@ -212,25 +212,37 @@ class Pipeline(Assembler):
         start: int = 0,
     ) -> None:
         """Take an assembled event through the processors from ``start`` on, and to every sink."""
+        if self.processors:
+            done = self._through_processors(event, level, method, logger, notes, door, start)
+            if done is None:
+                return
+            event = done
+        if "exc_info" in event:
+            self._render_exception(event, notes)
+        if notes:
+            event[ERRORS] = notes
+        self.deliver(self.clean(event), level, method, door)
 
-        def hold(place: int, event: dict[str, Any]) -> Callable[[], None]:
-            if "exc_info" in event:
-                self._render_exception(event, notes)
-            held, latest = freeze_fields(event, {}), self._latest
+    def _holding(  # noqa: PLR0913 - the same
+        self,
+        event: dict[str, Any],
+        level: int,
+        method: str,
+        logger: str,
+        notes: list[str],
+        door: str | None,
+        place: int,
+    ) -> Callable[[], None]:
+        """Return what takes a line up again that a processor holds."""
+        if "exc_info" in event:
+            self._render_exception(event, notes)
+        held, latest = freeze_fields(event, {}), self._latest
 
-            def write() -> None:
-                line = {name: thaw(value) for name, value in held.items()}
-                latest[0]._resume(line, level, method, logger, notes, door, place)  # noqa: SLF001 - one of its own kind
+        def write() -> None:
+            line = {name: thaw(value) for name, value in held.items()}
+            latest[0]._resume(line, level, method, logger, notes, door, place)  # noqa: SLF001 - one of its own kind
 
-            return write
-
-        done = self._through_processors(event, method, logger, notes, start, hold)
-        if done is not None:
-            if "exc_info" in done:
-                self._render_exception(done, notes)
-            if notes:
-                done[ERRORS] = notes
-            self.deliver(self.clean(done), level, method, door)
+        return write
 
     def _resume(self, event: dict[str, Any], *rest: Any) -> None:
         """Take up a line that a processor held. Never raises unless ``strict``."""
@@ -244,11 +256,12 @@ class Pipeline(Assembler):
     def _through_processors(  # noqa: PLR0913 - the same
         self,
         event: dict[str, Any],
+        level: int,
         method: str,
         logger: str,
         notes: list[str],
+        door: str | None,
         start: int,
-        hold: Callable[[int, dict[str, Any]], Callable[[], None]],
     ) -> dict[str, Any] | None:
         """Return what the user's processors made of an event; ``None``: it is dropped, or held."""
         named = self._named.get(logger)
@@ -256,7 +269,9 @@ class Pipeline(Assembler):
             if len(self._named) >= _MAX_NAMED:
                 self._named.clear()
             named = self._named[logger] = LoggerName(logger)
-        for place, processor in enumerate(self.processors[start:], start + 1):
+        place = start
+        for processor in self.processors[start:] if start else self.processors:
+            place += 1
             try:
                 result: Any = processor(named, method, event)
                 if type(result) is dict:
@@ -270,7 +285,7 @@ class Pipeline(Assembler):
                     return None
                 keep = getattr(error, "keep", None) if type(error).__name__ == "Held" else None
                 if keep is not None:
-                    keep(hold(place, event))
+                    keep(self._holding(event, level, method, logger, notes, door, place))
                     return None
                 if not isinstance(error, Exception):
                     raise
