@@ -156,7 +156,7 @@ class entry:  # noqa: N801 - reads as a function, like contextlib.suppress
 
     def __call__(self, function: Callable[P, R]) -> Callable[P, R]:
         """Decorate a function: each call of it runs in a block like this one."""
-        return decorate(function, self._again)
+        return decorate(function, self.again)
 
     def open(self, below: Fields) -> tuple[Fields, Carried]:
         """Return this entry's fields and what it carries; ``below`` does not show through."""
@@ -213,11 +213,12 @@ class entry:  # noqa: N801 - reads as a function, like contextlib.suppress
         ids = inbound.ids
         return (None if ids is None else remote_context(ids)), ids
 
-    def _again(self) -> entry:
+    def again(self, **other: object) -> Self:
+        """Return another such entry; with ``other`` fields, normalised, instead of its own."""
         fresh = type(self).__new__(type(self))
-        for name in entry.__slots__:
-            setattr(fresh, name, getattr(self, name))
-        fresh._watched = None  # noqa: SLF001 - one of its own kind
+        fresh._bound = {**self._bound, **other}  # noqa: SLF001 - one of its own kind, as below
+        fresh._carrier, fresh._link = self._carrier, self._link  # noqa: SLF001
+        fresh._trace, fresh._watched = self._trace, None  # noqa: SLF001
         return fresh
 
     def __repr__(self) -> str:

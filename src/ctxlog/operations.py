@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 #: Names of a closing line's own; an annotation of such a name moves to ``fields.<name>``.
 _OURS = frozenset({"outcome", "duration_s"}) | names.CALL
 SUCCESS, FAILED, CANCELLED, ABANDONED = "success", "error", "cancelled", "abandoned"
+_NO_FIELDS: dict[str, object] = {}
 
 #: Names that one operation's annotations may have; more are counted and left out.
 MAX_ANNOTATIONS = 1_024
@@ -161,10 +162,21 @@ class operation:  # noqa: N801 - reads as a function, like contextlib.suppress
         if not isinstance(name, str):
             message = f"an operation's name is text, not {type(name).__name__}"
             raise UsageError(message)
+        logger: str = sys._getframe(1).f_globals.get("__name__") or "root"  # noqa: SLF001
+        self._fill(name, logger, freeze_fields(fields, more), _time(timeout))
+
+    def _fill(
+        self,
+        name: str,
+        logger: str,
+        bound: dict[str, object] = _NO_FIELDS,
+        timeout: float | None = None,
+    ) -> None:
+        """Set what is checked already: also for what makes many of them."""
         self._name = name
-        self._timeout = _time(timeout)
-        self._bound = freeze_fields(fields, more)
-        self._logger: str = sys._getframe(1).f_globals.get("__name__") or "root"  # noqa: SLF001
+        self._logger = logger
+        self._bound = bound
+        self._timeout = timeout
         self._work: Work | None = None
 
     def __enter__(self) -> Self:
@@ -232,9 +244,9 @@ class operation:  # noqa: N801 - reads as a function, like contextlib.suppress
         work.under = Fields(values, ids)  # without the operation: it must not hold itself
         return Fields(values, ids, Held(work))
 
-    def _again(self) -> operation:
-        fresh = type(self)(self._name, self._bound, timeout=self._timeout)
-        fresh._logger = self._logger  # noqa: SLF001 - another of the same class
+    def _again(self) -> Self:
+        fresh = type(self).__new__(type(self))
+        fresh._fill(self._name, self._logger, self._bound, self._timeout)  # noqa: SLF001 - its own class
         return fresh
 
     def __repr__(self) -> str:

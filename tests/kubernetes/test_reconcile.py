@@ -14,6 +14,7 @@ from ctxlog.errors import UsageError
 from ctxlog.kubernetes.reconcile import reconcile
 from ctxlog.kubernetes.watching import watched
 from ctxlog.kubernetes.work import QueueClosed, WorkQueue
+from ctxlog.sampling import Tail
 from ctxlog.testing import capture
 
 if TYPE_CHECKING:
@@ -210,3 +211,33 @@ async def test_an_asynchronous_watch_too():
     assert ["Pod/p-0", "Pod/p-1", "Pod/p-2"] == refs
     with pytest.raises(UsageError, match="yields events"):
         watched(5)  # type: ignore[arg-type]
+
+
+def test_tail_sampling_ends_with_each_reconcile():
+    """What a good one logged is dropped after its closing line, what a bad one logged is written."""
+    tail = Tail()
+    with capture(processors=(tail,)) as lines:
+        for name in ("good", "bad"):
+            with reconcile(f"shop/{name}", kind="Pod"):
+                log.info("seen")
+                if name == "bad":
+                    log.error("broken")
+        assert 0 == tail.held
+    assert ["seen", "broken", "reconcile"] == [line["event"] for line in lines]
+    assert {"bad"} == {line["k8s.object.name"] for line in lines}
+
+
+def test_a_reconcile_decorates_too():
+    """Each call is a run of its own, with an id of its own."""
+
+    @reconcile("shop/db", kind="Pod", handler="resync", link=ctxlog.snapshot())
+    def resync(number: int) -> int:
+        log.info("in", number=number)
+        return number
+
+    with capture() as lines:
+        assert [1, 2] == [resync(1), resync(2)]
+    inside = [line for line in lines if line["event"] == "in"]
+    assert {("db", "resync")} == {(line["k8s.object.name"], line["handler"]) for line in lines}
+    assert 2 == len({line["reconcile_id"] for line in inside})
+    assert 4 == len(lines)

@@ -47,18 +47,7 @@ def new_reconcile_id() -> str:
     return new_request_id()
 
 
-class Unit(operation):
-    """An operation whose logger is told, rather than found."""
-
-    __slots__ = ()
-
-    def named(self, logger: str) -> Self:
-        """Set the logger of the closing line."""
-        self._logger = logger
-        return self
-
-
-class reconcile(Unit):  # noqa: N801 - reads as a function, as entry and operation do
+class reconcile(operation):  # noqa: N801 - reads as a function, as entry and operation do
     """Run a block as one reconcile: an entry with the object's identity, closed by one line.
 
     Nothing of what was bound before shows in it, nothing bound in it stays. Its closing line is the
@@ -107,7 +96,7 @@ class reconcile(Unit):  # noqa: N801 - reads as a function, as entry and operati
         logger: str | None = None,
         **more: object,
     ) -> None:
-        super().__init__(EVENT)
+        self._fill(EVENT, logger or sys._getframe(1).f_globals.get("__name__") or "root")  # noqa: SLF001
         known = identify(thing, kind=kind)
         known[RECONCILE_ID] = new_reconcile_id()
         if handler is not None:
@@ -119,7 +108,6 @@ class reconcile(Unit):  # noqa: N801 - reads as a function, as entry and operati
         if fields is not None or more:
             known.update(freeze_fields(fields, more))
         self._entry = entry.of(known, carrier, link)
-        self._logger = logger or sys._getframe(1).f_globals.get("__name__") or "root"  # noqa: SLF001
 
     def __enter__(self) -> Self:
         frame = CURRENT.get()
@@ -131,6 +119,16 @@ class reconcile(Unit):  # noqa: N801 - reads as a function, as entry and operati
         """Begin, for a generator whose steps run in this reconcile."""
         fields, carried = self._entry.open(below)
         return self._begin(fields), carried
+
+    def ended(self, error: BaseException | None) -> None:
+        """Write the closing line, and tell who watches that the entry has ended after it."""
+        super().ended(error)
+        self._entry.ended(error)
+
+    def _again(self) -> Self:
+        fresh = super()._again()
+        fresh._entry = self._entry.again(**{RECONCILE_ID: new_reconcile_id()})  # noqa: SLF001 - its own class
+        return fresh
 
     def __repr__(self) -> str:
         return f"<reconcile {self._entry!r}>"

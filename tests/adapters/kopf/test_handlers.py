@@ -8,17 +8,17 @@ import json
 import logging
 import threading
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import kopf
 import pytest
 
 import ctxlog
+from ctxlog.adapters import kopf as adapter
 from ctxlog.adapters.kopf.tracing import ANNOTATION, put_trace
+from ctxlog.sampling import Tail
+from tests.adapters.kopf.conftest import Lines
 from tests.kubernetes.cluster import RESOURCE, body, cluster, operator, until
-
-if TYPE_CHECKING:
-    from tests.adapters.kopf.conftest import Lines
 
 pytestmark = pytest.mark.asyncio
 OBJECTS = 200
@@ -475,3 +475,33 @@ async def test_after_uninstall_kopf_is_as_it_was(lines: Lines):
         async with operator(there, registry) as running:
             await until(lambda: lines.of(event="seen"), running)
     assert "k8s.object.ref" not in lines.of(event="seen")[0]
+
+
+@pytest.mark.timeout(400)
+async def test_tail_sampling_ends_with_each_event():
+    """Nothing is held for events that are over: well, dropped; badly, written."""
+    tail, found, handled = Tail(), Lines(), [0]
+    ctxlog.configure(
+        levels={"asyncio": "error", "aiohttp": "error", "kopf": "warning"},
+        processors=(tail,),
+        sinks=[{"target": found.append, "renderer": "event"}],
+    )
+    adapter.install()
+    registry = kopf.OperatorRegistry()
+
+    @kopf.on.event("widgets", registry=registry)
+    async def handler(name: str, **_: Any) -> None:
+        log.info("seen", saw=name)
+        handled[0] += 1
+        if name == "w-1":
+            raise ValueError(name)
+
+    try:
+        async with cluster() as there:
+            there.put(*(body(number) for number in range(3)))
+            async with operator(there, registry) as running:
+                await until(lambda: handled[0] == 3 and not tail.held, running)
+                assert ["w-1"] == [line["saw"] for line in found.of(event="seen")]
+    finally:
+        adapter.uninstall()
+        ctxlog.shutdown()

@@ -118,7 +118,7 @@ async def test_what_fails_on_our_side_does_not_reach_the_handler(
     def broken(*_: Any) -> Any:
         raise RuntimeError("ours")
 
-    for name in ("entry_of", "Cycle", "run_of"):
+    for name in ("block_of", "Cycle", "run_of"):
         monkeypatch.setattr(wrappers, name, broken)
     with moved("errors.kopf") as by:
         line = await run_one(lines)

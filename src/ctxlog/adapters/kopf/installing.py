@@ -94,6 +94,7 @@ def install(*, trace_annotation: str | None = None) -> None:
         for module, name, wanted, wrapper in PARTS
         if not _wrap(module, name, wanted, wrapper)
     ]
+    state.handlers = not any(name.endswith(".execute_handler_once") for name in missing)
     execution = _module(f"{_CORE}.actions.execution")
     state.handler_var = getattr(execution, "handler_var", None)
     state.cause_var = getattr(execution, "cause_var", None)

@@ -21,11 +21,16 @@ if TYPE_CHECKING:
 #: kopf's variables, and what they are called in a snapshot.
 VARIABLES = ("event_queue_loop_var", "event_queue_var", "settings_var")
 _queues: weakref.WeakKeyDictionary[Any, Any] = weakref.WeakKeyDictionary()
+_latest: Callable[[], Any] = type(None)
 
 
 def remember(queue: Any) -> None:
     """Remember an operator's queue, and the loop that reads it, while it lives."""
-    if queue is None or queue in _queues:
+    global _latest  # noqa: PLW0603 - asked at each event: nearly always the same
+    if queue is None or queue is _latest():
+        return
+    _latest = weakref.ref(queue)
+    if queue in _queues:
         return
     with suppress(TypeError, RuntimeError):
         _queues[queue] = weakref.ref(asyncio.get_running_loop())

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ctxlog.context.accessors import enter_carried
-from ctxlog.context.fields import CURRENT, EMPTY, Frame, leave
-from ctxlog.context.snapshot import Snapshot, snapshot
+from ctxlog.context.fields import CURRENT, EMPTY, Fields, Frame, leave
+from ctxlog.context.snapshot import snapshot
+from ctxlog.context.spans import ACCESSOR, ids_in, live_context
 from ctxlog.entries import entry
 from ctxlog.kubernetes.identity import RESOURCE_VERSION, UID, identify
 from ctxlog.kubernetes.reconcile import (
@@ -15,17 +16,20 @@ from ctxlog.kubernetes.reconcile import (
     REASON,
     RECONCILE_ID,
     RETRY,
-    Unit,
     new_reconcile_id,
 )
 from ctxlog.levels import DEBUG, INFO, WARNING
+from ctxlog.operations import operation
 
 if TYPE_CHECKING:
     from typing import Self
 
+    from ctxlog.context.snapshot import Snapshot
+
 #: Where a daemon's cause keeps the context that it was spawned under.
 ORIGIN = "_ctxlog_origin"
 RETRIED = "retry"
+INDEX = "index"
 #: The closing line's event of what handles no object: start-up, cleanup, logins, probes.
 ACTIVITY = "activity"
 
@@ -33,9 +37,14 @@ ACTIVITY = "activity"
 def told(cause: Any, handler: Any, retry: object) -> dict[str, object]:
     """Return the fields of one run: the object's identity, handler, reason, retry."""
     body = getattr(cause, "body", None)
-    fields = {} if body is None else _known(body) or identify(
-        body, kind=_kind(getattr(cause, "resource", None))
-    )  # fmt: skip
+    fields = {} if body is None else identify(body, kind=_kind(getattr(cause, "resource", None)))
+    return _run_of(fields, cause, handler, retry)
+
+
+def _run_of(
+    fields: dict[str, object], cause: Any, handler: Any, retry: object
+) -> dict[str, object]:
+    """Add to the fields of an object which run of which handler it is."""
     fields[HANDLER] = _text(getattr(handler, "id", None))
     reason = reason_of(cause, handler)
     if reason is not None:
@@ -43,20 +52,6 @@ def told(cause: Any, handler: Any, retry: object) -> dict[str, object]:
     if isinstance(retry, int):
         fields[RETRY] = retry
     return fields
-
-
-def _known(body: Any) -> dict[str, object] | None:
-    """Return the identity that the event's cycle has found, if it is this object's."""
-    bound = CURRENT.get().fields.values
-    if UID not in bound or RECONCILE_ID not in bound:
-        return None
-    try:
-        metadata = body["metadata"]
-        if metadata["uid"] != bound[UID] or metadata["resourceVersion"] != bound[RESOURCE_VERSION]:
-            return None
-    except (KeyError, TypeError):
-        return None
-    return {name: value for name, value in bound.items() if name.startswith("k8s.object.")}
 
 
 def reason_of(cause: Any, handler: Any) -> str | None:
@@ -71,7 +66,7 @@ def reason_of(cause: Any, handler: Any) -> str | None:
         return _text(getattr(cause, "type", None)) or "listed"
     if hasattr(cause, "reason"):
         return _text(cause.reason)
-    return "index" if getattr(cause, "body", None) is not None else None
+    return INDEX if getattr(cause, "body", None) is not None else None
 
 
 def _text(value: object) -> str | None:
@@ -83,29 +78,6 @@ def _kind(resource: Any) -> str | None:
     return kind if isinstance(kind, str) else None
 
 
-def entry_of(cause: Any, handler: Any, retry: object, annotation: str | None) -> entry:
-    """Return the entry that one run of a handler is.
-
-    Inside of an event's cycle it goes on with the cycle's ids. A daemon's or timer's run, and what
-    has no cycle, is a new root; linked, where it was spawned by somebody.
-    """
-    fields = told(cause, handler, retry)
-    headers = getattr(cause, "headers", None)
-    if headers is not None:  # an admission request: its own ids
-        fields[RECONCILE_ID] = new_reconcile_id()
-        return entry(_lower(headers), fields)
-    if hasattr(cause, "stopper"):
-        origin: Snapshot | None = getattr(cause, ORIGIN, None)
-        fields[RECONCILE_ID] = new_reconcile_id()
-        return entry(None, fields, link=origin or snapshot(), trace="new")
-    current = CURRENT.get().fields
-    if RECONCILE_ID in current.values:  # an event's cycle: its ids go on
-        fields[RECONCILE_ID] = current.values[RECONCILE_ID]
-        return entry.of(fields, Snapshot(current))
-    fields[RECONCILE_ID] = new_reconcile_id()
-    return entry.of(fields, _annotated(getattr(cause, "body", None), annotation))
-
-
 class Cycle:
     """The block that the handling of one event is: kopf's own lines are written in it.
 
@@ -113,15 +85,52 @@ class Cycle:
     under.
     """
 
-    __slots__ = ("_carried", "_fields")
+    __slots__ = ("_entry", "carried", "fields")
 
     def __init__(self, raw_event: Any, resource: Any, annotation: str | None) -> None:
         body = raw_event.get("object")
         fields = identify(body, kind=_kind(resource))
         fields[RECONCILE_ID] = new_reconcile_id()
-        inbound = _annotated(body, annotation)
-        fresh = entry.of(fields, inbound, trace="new" if inbound is None else "auto")
-        self._fields, self._carried = fresh.open(EMPTY)
+        inbound = None if annotation is None else _annotated(body, annotation)
+        self._entry = entry.of(fields, inbound, trace="new" if inbound is None else "auto")
+        self.fields, self.carried = self._entry.open(EMPTY)
+
+    def __enter__(self) -> Self:
+        CURRENT.set(Frame(self.fields, CURRENT.get(), self, enter_carried(self.carried)))
+        return self
+
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+        leave(self)
+        self._entry.ended(error)
+
+    def handles(self, body: Any) -> bool:
+        """Say whether this is the object of the cycle's event, as it was then."""
+        try:
+            metadata, mine = body["metadata"], self.fields.values
+            return bool(
+                metadata["uid"] == mine[UID]
+                and metadata["resourceVersion"] == mine[RESOURCE_VERSION]
+            )
+        except (KeyError, TypeError):
+            return False
+
+
+class Handling:
+    """The block that one handler is inside of an event's cycle: the cycle's ids, fields of its own.
+
+    What others have bound in the cycle does not show. A live span below the cycle stays current.
+    """
+
+    __slots__ = ("_carried", "_fields")
+
+    def __init__(self, cycle: Cycle, cause: Any, handler: Any, retry: object) -> None:
+        values = _run_of(cycle.fields.values.copy(), cause, handler, retry)
+        context = live_context()
+        if context is None:
+            ids, self._carried = cycle.fields.ids, cycle.carried
+        else:
+            ids, self._carried = ids_in(context) or cycle.fields.ids, ((ACCESSOR, context),)
+        self._fields = Fields(values, ids)
 
     def __enter__(self) -> Self:
         CURRENT.set(Frame(self._fields, CURRENT.get(), self, enter_carried(self._carried)))
@@ -131,6 +140,39 @@ class Cycle:
         leave(self)
 
 
+def cycle_here() -> Cycle | None:
+    """Return the event's cycle that this is part of."""
+    frame: Frame | None = CURRENT.get()
+    while frame is not None:
+        if type(frame.owner) is Cycle:
+            return frame.owner
+        frame = frame.parent
+    return None
+
+
+def block_of(cause: Any, handler: Any, retry: object, annotation: str | None) -> entry | Handling:
+    """Return the block that one run of a handler is.
+
+    Inside of an event's cycle it goes on with the cycle's ids. A daemon's or timer's run, and what
+    has no cycle, is a new root; linked, where it was spawned by somebody.
+    """
+    daemon = hasattr(cause, "stopper")
+    headers = getattr(cause, "headers", None)
+    body = getattr(cause, "body", None)
+    if not daemon and headers is None and body is not None:
+        cycle = cycle_here()
+        if cycle is not None and cycle.handles(body):
+            return Handling(cycle, cause, handler, retry)
+    fields = told(cause, handler, retry)
+    fields[RECONCILE_ID] = new_reconcile_id()
+    if headers is not None:  # an admission request: its own ids
+        return entry(_lower(headers), fields)
+    if daemon:
+        origin: Snapshot | None = getattr(cause, ORIGIN, None)
+        return entry(None, fields, link=origin or snapshot(), trace="new")
+    return entry.of(fields, None if annotation is None else _annotated(body, annotation))
+
+
 def entry_of_daemon(cause: Any, handler: Any) -> entry:
     """Return the entry that a daemon's or timer's whole life is, and let its runs link to here."""
     origin = snapshot()
@@ -138,9 +180,7 @@ def entry_of_daemon(cause: Any, handler: Any) -> entry:
     return entry(None, told(cause, handler, None), link=origin, trace="new")
 
 
-def _annotated(body: Any, annotation: str | None) -> dict[str, str] | None:
-    if annotation is None or body is None:
-        return None
+def _annotated(body: Any, annotation: str) -> dict[str, str] | None:
     try:
         value = body["metadata"]["annotations"][annotation]
     except (KeyError, TypeError):
@@ -155,19 +195,14 @@ def _lower(headers: Any) -> dict[str, str]:
         return {}
 
 
-class Run(Unit):
+class Run(operation):
     """The operation that one run of a handler is; kopf's own errors are outcomes of their own."""
 
     __slots__ = ("_quiet",)
 
-    def __init__(self, name: str) -> None:
-        super().__init__(name)
-        self._quiet = False
-
-    def quiet(self, *, quiet: bool) -> Self:
-        """Write the closing line of a success at debug: indexers run for every object there is."""
-        self._quiet = quiet
-        return self
+    def __init__(self, name: str, logger: str, *, quiet: bool) -> None:
+        self._fill(name, logger)
+        self._quiet = quiet  # the closing line of a success is at debug
 
     def judge(self, error: BaseException | None) -> tuple[str, int, BaseException | None]:
         """Return what kopf makes of an error: a retry is no failure."""
@@ -182,11 +217,11 @@ class Run(Unit):
 
 
 def run_of(function: Any, cause: Any) -> Run:
-    """Return the operation for one run of a handler's function."""
+    """Return the operation for one run of a handler's function, whose block is open here."""
     while hasattr(function, "func"):  # partials
         function = function.func
     module = getattr(function, "__module__", None)
     name = ACTIVITY if getattr(cause, "body", None) is None else EVENT
-    run = Run(name)
-    run.named(module if isinstance(module, str) else "kopf")
-    return run.quiet(quiet=reason_of(cause, None) == "index")
+    # indexers run for every object there is
+    quiet = CURRENT.get().fields.values.get(REASON) == INDEX
+    return Run(name, module if isinstance(module, str) else "kopf", quiet=quiet)

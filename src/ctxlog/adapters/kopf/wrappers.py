@@ -14,17 +14,17 @@ Whatever goes wrong on our side, kopf's function is called as if we were not the
 from __future__ import annotations
 
 from contextlib import nullcontext
-from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 from ctxlog.adapters.kopf import posting, root
 from ctxlog.adapters.kopf.processes import settings_for
-from ctxlog.adapters.kopf.units import Cycle, entry_of, entry_of_daemon, run_of
+from ctxlog.adapters.kopf.units import Cycle, block_of, entry_of_daemon, run_of
 from ctxlog.counting import counters
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
     from contextlib import AbstractContextManager
+    from contextvars import ContextVar
 
     Original = Callable[..., Coroutine[Any, Any, Any]]
 
@@ -34,20 +34,20 @@ class State:
 
     Attributes:
         active: whether the wrappers do anything; after ``uninstall`` they do not.
+        handlers: whether :func:`around_handler` is in place.
         annotation: the annotation that a trace is continued from.
         handler_var, cause_var: kopf's own context, where it has them.
     """
 
     def __init__(self) -> None:
         self.active = False
+        self.handlers = True
         self.annotation: str | None = None
         self.handler_var: ContextVar[Any] | None = None
         self.cause_var: ContextVar[Any] | None = None
 
 
 state = State()
-#: The cause whose handler's entry is open here.
-_open: ContextVar[Any] = ContextVar("ctxlog_kopf_open", default=None)
 
 
 def _made(make: Callable[..., Any], *args: Any) -> AbstractContextManager[Any]:
@@ -80,14 +80,9 @@ def around_handler(original: Original) -> Original:
     async def execute_handler_once(*args: Any, **kwargs: Any) -> Any:
         if not state.active:
             return await original(*args, **kwargs)
-        cause, retry = kwargs.get("cause"), getattr(kwargs.get("state"), "retries", None)
-        before = _open.get()
-        with _made(entry_of, cause, kwargs.get("handler"), retry, state.annotation):
-            _open.set(cause)
-            try:
-                return await original(*args, **kwargs)
-            finally:
-                _open.set(before)
+        retry = getattr(kwargs.get("state"), "retries", None)
+        with _made(block_of, kwargs.get("cause"), kwargs.get("handler"), retry, state.annotation):
+            return await original(*args, **kwargs)
 
     return execute_handler_once
 
@@ -100,19 +95,15 @@ def around_function(original: Original) -> Original:
             return await original(fn, *args, **kwargs)
         root.keep()
         cause = kwargs.get("kwargsrc")
-        block: AbstractContextManager[Any] = nullcontext()
-        if _open.get() is None:
-            handler = None if state.handler_var is None else state.handler_var.get(None)
-            retry = (kwargs.get("kwargs") or {}).get("retry")
-            block = _made(entry_of, cause, handler, retry, state.annotation)
-        with block, _made(run_of, fn, cause):
-            before = _open.get()
-            _open.set(None)  # sub-handlers are runs of their own
-            try:
-                kwargs["settings"] = settings_for(kwargs.get("settings"), cause)
+        kwargs["settings"] = settings_for(kwargs.get("settings"), cause)
+        if state.handlers:  # its block is open
+            with _made(run_of, fn, cause):
                 return await original(fn, *args, **kwargs)
-            finally:
-                _open.set(before)
+        handler = None if state.handler_var is None else state.handler_var.get(None)
+        retry = (kwargs.get("kwargs") or {}).get("retry")
+        block = _made(block_of, cause, handler, retry, state.annotation)
+        with block, _made(run_of, fn, cause):
+            return await original(fn, *args, **kwargs)
 
     return invoke
 
