@@ -14,6 +14,7 @@ from ctxlog.context.spans import (
     ACCESSOR,
     ids_in,
     is_remote,
+    library,
     live_context,
     own_context,
     remote_context,
@@ -161,10 +162,15 @@ class entry:  # noqa: N801 - reads as a function, like contextlib.suppress
     def open(self, below: Fields) -> tuple[Fields, Carried]:
         """Return this entry's fields and what it carries; ``below`` does not show through."""
         inbound = self._carrier
-        request_id = inbound.fields.values.get(REQUEST_ID)
-        if type(request_id) is not int and not valid_request_id(request_id):
-            request_id = new_request_id()
-        values = {REQUEST_ID: request_id, **self._link}
+        if inbound is _NOTHING:
+            values: dict[str, object] = {REQUEST_ID: new_request_id()}
+        else:
+            request_id = inbound.fields.values.get(REQUEST_ID)
+            if type(request_id) is not int and not valid_request_id(request_id):
+                request_id = new_request_id()
+            values = {REQUEST_ID: request_id}
+        if self._link:
+            values.update(self._link)
         if wire.baggage:  # of a carrier's fields only those that the configuration allows
             allowed = wire.baggage.values()
             values.update(
@@ -181,8 +187,8 @@ class entry:  # noqa: N801 - reads as a function, like contextlib.suppress
                     told.began(self._watched)
         context, ids = self._spans(inbound)
         if ids is None:
-            ids = TraceIds(new_trace_id(), new_span_id(), "00")
-            if context is None:
+            ids = TraceIds(new_trace_id(), new_span_id())
+            if context is None and library() is not None:
                 context, ids = own_context(ids)
         carried: Carried = () if context is None else ((ACCESSOR, context),)
         return Fields(values, ids), carried
@@ -203,6 +209,8 @@ class entry:  # noqa: N801 - reads as a function, like contextlib.suppress
     def _spans(self, inbound: Snapshot) -> tuple[object, TraceIds | None]:
         """Return OpenTelemetry's context to enter (``None``: an empty one) and the ids."""
         if self._trace == NEW:
+            return None, None
+        if inbound is _NOTHING and library() is None:  # nobody has said anything
             return None, None
         context = live_context(keep=self._trace == KEEP)
         if context is not None:
@@ -228,9 +236,12 @@ class entry:  # noqa: N801 - reads as a function, like contextlib.suppress
 _NOTHING = Snapshot(EMPTY)
 
 
+_NO_LINK: dict[str, object] = {}
+
+
 def _linked(link: Snapshot | TraceIds | None) -> dict[str, object]:
     if link is None:
-        return {}
+        return _NO_LINK
     if not isinstance(link, TraceIds | Snapshot):
         message = f"link takes a snapshot or trace ids, not {type(link).__name__}"
         raise UsageError(message)

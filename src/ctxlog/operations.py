@@ -101,6 +101,12 @@ class Work:
             if self.span is not None:
                 self.span.end(outcome, error)
 
+    def drop(self) -> None:
+        """End it without a closing line: nothing was done."""
+        self.ended = True
+        if self.span is not None:
+            self.span.end(CANCELLED, None)
+
     def write(self, level: int, fields: dict[str, Any]) -> None:
         """Write the closing line."""
         _logger(self.logger).log(level, self.name, **fields)
@@ -229,6 +235,8 @@ class operation:  # noqa: N801 - reads as a function, like contextlib.suppress
 
     def judge(self, error: BaseException | None) -> tuple[str, int, BaseException | None]:
         """Return the outcome, the closing line's level, and the exception that it shows."""
+        if error is None:
+            return SUCCESS, INFO, None
         outcome, level = _outcome(error)
         return outcome, level, error if outcome is FAILED else None
 

@@ -70,10 +70,8 @@ def is_configured() -> bool:
 
 def open_span(name: str, logger: str) -> OperationSpan | None:
     """Start a span below the current one; ``None`` where no tracer is configured."""
-    if not is_configured():
-        return None
     otel = library()
-    if otel is None:
+    if otel is None or not is_configured():
         return None
     try:
         span = otel.trace.get_tracer(logger).start_span(name)

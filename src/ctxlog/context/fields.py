@@ -109,20 +109,39 @@ def leave(owner: object) -> bool:
 
     Frames above it go too, each with what it undoes: their owners left out of order, or never.
     """
+    frame = _uncover(owner)
+    if frame is None:
+        counters.add("context.foreign_exit")
+        return False
+    if frame.undo:
+        leave_carried(frame.undo)
+    CURRENT.set(frame.parent or ROOT)
+    return True
+
+
+def back_to(frame: Frame) -> bool:
+    """Take ``frame`` as it was at first: what its owner's block has bound since then goes.
+
+    ``False`` when its owner has no frame in this chain.
+    """
+    if _uncover(frame.owner) is None:
+        return False
+    CURRENT.set(frame)
+    return True
+
+
+def _uncover(owner: object) -> Frame | None:
+    """Return ``owner``'s frame, what frames above it entered undone; ``None`` if it has none."""
     top = frame = CURRENT.get()
     while frame.owner is not owner:
         if frame.parent is None:
-            counters.add("context.foreign_exit")
-            return False
+            return None
         frame = frame.parent
     while top is not frame:
         if top.undo:
             leave_carried(top.undo)
         top = top.parent or ROOT
-    if frame.undo:
-        leave_carried(frame.undo)
-    CURRENT.set(frame.parent or ROOT)
-    return True
+    return frame
 
 
 def frame_of(owner: object) -> Frame | None:

@@ -62,7 +62,7 @@ def _identity(thing: Any, kind: str | None, api_version: str | None) -> dict[str
     if isinstance(thing, str):
         namespace, slash, name = thing.rpartition("/")
         return _fields(kind, api_version, _text(namespace) if slash else None, _text(name))
-    if not isinstance(thing, Mapping):
+    if not _is_mapping(thing):
         if not _is_object(thing):
             return {PROBLEM: cut(f"not an object: {type(thing).__name__}", MAX_CHARS)}
         return _of_model(thing, kind, api_version)
@@ -71,7 +71,7 @@ def _identity(thing: Any, kind: str | None, api_version: str | None) -> dict[str
         return _identity(thing["object"], kind, api_version)
     kind = _text(thing.get("kind")) or kind
     api_version = _text(thing.get("apiVersion") or thing.get("api_version")) or api_version
-    if not isinstance(metadata, Mapping):
+    if not _is_mapping(metadata):
         if metadata is not None or "name" not in thing:
             why = "no metadata" if metadata is None else "metadata is no mapping"
             return _fields(kind, api_version, None, None, problem=why)
@@ -84,6 +84,10 @@ def _identity(thing: Any, kind: str | None, api_version: str | None) -> dict[str
         _text(metadata.get("uid")),
         _text(metadata.get("resourceVersion") or metadata.get("resource_version")),
     )
+
+
+def _is_mapping(thing: object) -> bool:
+    return type(thing) is dict or isinstance(thing, Mapping)  # asking an ABC takes a while
 
 
 def _is_object(thing: object) -> bool:
@@ -132,6 +136,8 @@ def kind_of_model(model: type) -> str | None:
 
 
 def _text(value: object) -> str | None:
+    if type(value) is str and 0 < len(value) <= MAX_CHARS:  # nearly always
+        return value
     if not isinstance(value, str):
         return None
     text = str.__str__(value)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from ctxlog.context.accessors import enter_carried
+from ctxlog.context.accessors import enter_carried, leave_carried
 from ctxlog.context.fields import CURRENT, Frame
 from ctxlog.entries import entry
 from ctxlog.ids import new_request_id
@@ -47,7 +47,39 @@ def new_reconcile_id() -> str:
     return new_request_id()
 
 
-class reconcile(operation):  # noqa: N801 - reads as a function, as entry and operation do
+class Unit(operation):
+    """An operation that is an entry too: it begins under fields of its own, with what they carry."""
+
+    __slots__ = ()
+
+    def under(self, below: Fields) -> tuple[Fields, Carried]:
+        """Return what it begins under."""
+        raise NotImplementedError
+
+    def __enter__(self) -> Self:
+        frame = CURRENT.get()
+        fields, carried = self.under(frame.fields)
+        undo = enter_carried(carried)
+        mine = self._begin(fields)
+        span = None if self._work is None else self._work.span
+        if span is not None:
+            undo = (*undo, *span.enter())
+        CURRENT.set(Frame(mine, frame, self, undo))
+        return self
+
+    def open(self, below: Fields) -> tuple[Fields, Carried]:
+        """Begin, for a generator whose steps run in it."""
+        fields, carried = self.under(below)
+        undo = enter_carried(carried)
+        try:
+            mine = self._begin(fields)
+        finally:
+            leave_carried(undo)
+        span = None if self._work is None else self._work.span
+        return mine, carried if span is None else span.carried(carried)
+
+
+class reconcile(Unit):  # noqa: N801 - reads as a function, as entry and operation do
     """Run a block as one reconcile: an entry with the object's identity, closed by one line.
 
     Nothing of what was bound before shows in it, nothing bound in it stays. Its closing line is the
@@ -109,16 +141,9 @@ class reconcile(operation):  # noqa: N801 - reads as a function, as entry and op
             known.update(freeze_fields(fields, more))
         self._entry = entry.of(known, carrier, link)
 
-    def __enter__(self) -> Self:
-        frame = CURRENT.get()
-        fields, carried = self._entry.open(frame.fields)
-        CURRENT.set(Frame(self._begin(fields), frame, self, enter_carried(carried)))
-        return self
-
-    def open(self, below: Fields) -> tuple[Fields, Carried]:
-        """Begin, for a generator whose steps run in this reconcile."""
-        fields, carried = self._entry.open(below)
-        return self._begin(fields), carried
+    def under(self, below: Fields) -> tuple[Fields, Carried]:
+        """Open the entry."""
+        return self._entry.open(below)
 
     def ended(self, error: BaseException | None) -> None:
         """Write the closing line, and tell who watches that the entry has ended after it."""

@@ -19,6 +19,7 @@ import ctxlog
 from ctxlog.adapters.otel.spans import EntryIds, SpanFields, SpanSink
 from ctxlog.context import fields
 from ctxlog.errors import UsageError
+from ctxlog.kubernetes.reconcile import reconcile
 from ctxlog.testing import capture
 from tests.kit import configured, moved
 from tests.strategies import HOSTILE
@@ -359,3 +360,38 @@ def test_a_tracer_that_raises_costs_the_span_alone(monkeypatch: pytest.MonkeyPat
         pass
     assert 1 == len(lines.where(event="a"))
     assert {"errors.span": 1} == by
+
+
+# -- reconciles -----------------------------------------------------------------------------------
+
+
+def test_a_reconciles_span_is_current_in_it(traced: Traced):
+    """Spans below are its children, lines have its ids, and what was around it is back after it."""
+    log = ctxlog.get_logger("operator")
+    with traced.tracer.start_as_current_span("around"), capture() as lines:
+        around = trace.get_current_span()
+        with reconcile("shop/db", kind="Pod", carrier={"traceparent": PARENT}):
+            log.info("in")
+            with traced.tracer.start_as_current_span("call"):
+                pass
+        assert trace.get_current_span() is around
+    mine, call = traced.span("reconcile"), traced.span("call")
+    assert f"{mine.context.span_id:016x}" == lines.one(event="in")["span_id"]
+    assert f"{mine.context.span_id:016x}" == lines.one(event="reconcile")["span_id"]
+    assert mine.context.span_id == call.parent.span_id
+
+
+def test_a_reconcile_with_a_carrier_continues_it_in_a_span(traced: Traced):
+    """Without a live span around it, the caller's is the parent; also of a decorated generator's."""
+
+    @reconcile("shop/db", kind="Pod", carrier={"traceparent": PARENT})
+    def steps() -> Generator[int]:
+        with traced.tracer.start_as_current_span("call"):
+            yield 1
+
+    assert [1] == list(steps())
+    with reconcile("shop/db", kind="Pod", carrier={"traceparent": PARENT}):
+        pass
+    first, second = [span for span in traced.spans if span.name == "reconcile"]
+    assert {PARENT.split("-")[2]} == {f"{one.parent.span_id:016x}" for one in (first, second)}
+    assert first.context.span_id == traced.span("call").parent.span_id

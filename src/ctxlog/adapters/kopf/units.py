@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ctxlog.context.accessors import enter_carried
-from ctxlog.context.fields import CURRENT, EMPTY, Fields, Frame, leave
+from ctxlog.context.fields import CURRENT, EMPTY, Fields, Frame, back_to, leave
+from ctxlog.context.raised import remember
 from ctxlog.context.snapshot import snapshot
 from ctxlog.context.spans import ACCESSOR, ids_in, live_context
 from ctxlog.entries import entry
@@ -16,14 +17,16 @@ from ctxlog.kubernetes.reconcile import (
     REASON,
     RECONCILE_ID,
     RETRY,
+    Unit,
     new_reconcile_id,
 )
 from ctxlog.levels import DEBUG, INFO, WARNING
-from ctxlog.operations import operation
+from ctxlog.operations import SUCCESS
 
 if TYPE_CHECKING:
     from typing import Self
 
+    from ctxlog.context.accessors import Carried
     from ctxlog.context.snapshot import Snapshot
 
 #: Where a daemon's cause keeps the context that it was spawned under.
@@ -115,29 +118,72 @@ class Cycle:
             return False
 
 
-class Handling:
-    """The block that one handler is inside of an event's cycle: the cycle's ids, fields of its own.
+class Handling(Unit):
+    """One run of a handler: the block that it and kopf's own lines of it are in, and its operation.
 
-    What others have bound in the cycle does not show. A live span below the cycle stays current.
+    Attributes:
+        running: whether kopf has called the function. Until then there is nothing to close.
     """
 
-    __slots__ = ("_carried", "_fields")
+    __slots__ = ("_carried", "_entry", "_fields", "_first", "_quiet", "running")
 
-    def __init__(self, cycle: Cycle, cause: Any, handler: Any, retry: object) -> None:
-        values = _run_of(cycle.fields.values.copy(), cause, handler, retry)
-        context = live_context()
-        if context is None:
-            ids, self._carried = cycle.fields.ids, cycle.carried
-        else:
-            ids, self._carried = ids_in(context) or cycle.fields.ids, ((ACCESSOR, context),)
-        self._fields = Fields(values, ids)
+    def __init__(
+        self,
+        fields: Fields,
+        carried: Carried,
+        handler: Any,
+        name: str = EVENT,
+        opened: entry | None = None,
+    ) -> None:
+        self._fill(name, _module_of(handler))
+        self._fields, self._carried, self._entry = fields, carried, opened
+        # indexers run for every object there is: the closing line of a success is at debug
+        self._quiet = fields.values.get(REASON) == INDEX
+        self.running = False
+
+    def under(self, below: Fields) -> tuple[Fields, Carried]:
+        """Return the fields of the event's cycle with the handler's, or those of an entry."""
+        return self._fields, self._carried
 
     def __enter__(self) -> Self:
-        CURRENT.set(Frame(self._fields, CURRENT.get(), self, enter_carried(self._carried)))
+        super().__enter__()
+        self._first = CURRENT.get()
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+        work, self._work = self._work, None
+        if work is not None:
+            work.drop()
         leave(self)
+        if self._entry is not None:
+            self._entry.ended(error)
+
+    def finish(self, error: BaseException | None) -> None:
+        """Write the closing line; what the function has bound goes."""
+        if error is not None:
+            remember(error, CURRENT.get().fields)
+        self.ended(error)
+        back_to(self._first)
+
+    def judge(self, error: BaseException | None) -> tuple[str, int, BaseException | None]:
+        """Return what kopf makes of an error: a retry is no failure."""
+        if error is None:
+            return SUCCESS, DEBUG if self._quiet else INFO, None
+        kinds = {kind.__name__ for kind in type(error).__mro__}
+        if "HandlerChildrenRetry" in kinds:
+            return RETRIED, INFO, None
+        if "TemporaryError" in kinds:
+            return RETRIED, WARNING, error
+        outcome, level, shown = super().judge(error)
+        return outcome, DEBUG if self._quiet and level == INFO else level, shown
+
+
+def _module_of(handler: Any) -> str:
+    function = getattr(handler, "fn", None)
+    while hasattr(function, "func"):  # partials
+        function = function.func
+    module = getattr(function, "__module__", None)
+    return module if isinstance(module, str) else "kopf"
 
 
 def cycle_here() -> Cycle | None:
@@ -150,11 +196,12 @@ def cycle_here() -> Cycle | None:
     return None
 
 
-def block_of(cause: Any, handler: Any, retry: object, annotation: str | None) -> entry | Handling:
+def handling_of(cause: Any, handler: Any, retry: object, annotation: str | None) -> Handling:
     """Return the block that one run of a handler is.
 
-    Inside of an event's cycle it goes on with the cycle's ids. A daemon's or timer's run, and what
-    has no cycle, is a new root; linked, where it was spawned by somebody.
+    Inside of an event's cycle it goes on with the cycle's ids; what others have bound in the cycle
+    does not show, a live span stays current. A daemon's or timer's run, and what has no cycle, is a
+    new root; linked, where it was spawned by somebody.
     """
     daemon = hasattr(cause, "stopper")
     headers = getattr(cause, "headers", None)
@@ -162,15 +209,23 @@ def block_of(cause: Any, handler: Any, retry: object, annotation: str | None) ->
     if not daemon and headers is None and body is not None:
         cycle = cycle_here()
         if cycle is not None and cycle.handles(body):
-            return Handling(cycle, cause, handler, retry)
+            values = _run_of(cycle.fields.values.copy(), cause, handler, retry)
+            context = live_context()
+            if context is None:
+                return Handling(Fields(values, cycle.fields.ids), cycle.carried, handler)
+            ids = ids_in(context) or cycle.fields.ids
+            return Handling(Fields(values, ids), ((ACCESSOR, context),), handler)
     fields = told(cause, handler, retry)
     fields[RECONCILE_ID] = new_reconcile_id()
     if headers is not None:  # an admission request: its own ids
-        return entry(_lower(headers), fields)
-    if daemon:
+        opened = entry(_lower(headers), fields)
+    elif daemon:
         origin: Snapshot | None = getattr(cause, ORIGIN, None)
-        return entry(None, fields, link=origin or snapshot(), trace="new")
-    return entry.of(fields, None if annotation is None else _annotated(body, annotation))
+        opened = entry(None, fields, link=origin or snapshot(), trace="new")
+    else:
+        opened = entry.of(fields, None if annotation is None else _annotated(body, annotation))
+    name = ACTIVITY if body is None else EVENT
+    return Handling(*opened.open(EMPTY), handler, name, opened)
 
 
 def entry_of_daemon(cause: Any, handler: Any) -> entry:
@@ -193,35 +248,3 @@ def _lower(headers: Any) -> dict[str, str]:
         return {str(name).lower(): str(value) for name, value in headers.items()}
     except Exception:  # noqa: BLE001 - then the request has no ids of its own
         return {}
-
-
-class Run(operation):
-    """The operation that one run of a handler is; kopf's own errors are outcomes of their own."""
-
-    __slots__ = ("_quiet",)
-
-    def __init__(self, name: str, logger: str, *, quiet: bool) -> None:
-        self._fill(name, logger)
-        self._quiet = quiet  # the closing line of a success is at debug
-
-    def judge(self, error: BaseException | None) -> tuple[str, int, BaseException | None]:
-        """Return what kopf makes of an error: a retry is no failure."""
-        if error is not None:
-            kinds = {kind.__name__ for kind in type(error).__mro__}
-            if "HandlerChildrenRetry" in kinds:
-                return RETRIED, INFO, None
-            if "TemporaryError" in kinds:
-                return RETRIED, WARNING, error
-        outcome, level, shown = super().judge(error)
-        return outcome, DEBUG if self._quiet and level == INFO else level, shown
-
-
-def run_of(function: Any, cause: Any) -> Run:
-    """Return the operation for one run of a handler's function, whose block is open here."""
-    while hasattr(function, "func"):  # partials
-        function = function.func
-    module = getattr(function, "__module__", None)
-    name = ACTIVITY if getattr(cause, "body", None) is None else EVENT
-    # indexers run for every object there is
-    quiet = CURRENT.get().fields.values.get(REASON) == INDEX
-    return Run(name, module if isinstance(module, str) else "kopf", quiet=quiet)

@@ -2,9 +2,10 @@
 
 =====================================  ============================================================
 ``processing.process_resource_event``  an event's whole handling: an entry, with kopf's own lines
-``execution.execute_handler_once``     one handler with what kopf says of it: an entry
-``invocation.invoke``                  the handler's function: an operation, and the entry if the
-                                       one above is missing
+``execution.execute_handler_once``     one handler with what kopf says of it: an entry, or its share
+                                       of the event's
+``invocation.invoke``                  the handler's function: the closing line, and the entry if
+                                       the one above is missing
 ``daemons._runner``                    a daemon's or timer's life: a new root, linked
 =====================================  ============================================================
 
@@ -18,7 +19,8 @@ from typing import TYPE_CHECKING, Any
 
 from ctxlog.adapters.kopf import posting, root
 from ctxlog.adapters.kopf.processes import settings_for
-from ctxlog.adapters.kopf.units import Cycle, block_of, entry_of_daemon, run_of
+from ctxlog.adapters.kopf.units import Cycle, Handling, entry_of_daemon, handling_of
+from ctxlog.context.fields import CURRENT
 from ctxlog.counting import counters
 
 if TYPE_CHECKING:
@@ -81,7 +83,8 @@ def around_handler(original: Original) -> Original:
         if not state.active:
             return await original(*args, **kwargs)
         retry = getattr(kwargs.get("state"), "retries", None)
-        with _made(block_of, kwargs.get("cause"), kwargs.get("handler"), retry, state.annotation):
+        cause, handler = kwargs.get("cause"), kwargs.get("handler")
+        with _made(handling_of, cause, handler, retry, state.annotation):
             return await original(*args, **kwargs)
 
     return execute_handler_once
@@ -96,14 +99,22 @@ def around_function(original: Original) -> Original:
         root.keep()
         cause = kwargs.get("kwargsrc")
         kwargs["settings"] = settings_for(kwargs.get("settings"), cause)
-        if state.handlers:  # its block is open
-            with _made(run_of, fn, cause):
+        handling = CURRENT.get().owner
+        if type(handling) is not Handling or handling.running:
+            if state.handlers:  # it could not be made
                 return await original(fn, *args, **kwargs)
-        handler = None if state.handler_var is None else state.handler_var.get(None)
-        retry = (kwargs.get("kwargs") or {}).get("retry")
-        block = _made(block_of, cause, handler, retry, state.annotation)
-        with block, _made(run_of, fn, cause):
-            return await original(fn, *args, **kwargs)
+            handler = None if state.handler_var is None else state.handler_var.get(None)
+            retry = (kwargs.get("kwargs") or {}).get("retry")
+            with _made(handling_of, cause, handler, retry, state.annotation) as made:
+                return await (original if made is None else invoke)(fn, *args, **kwargs)
+        handling.running = True
+        try:
+            result = await original(fn, *args, **kwargs)
+        except BaseException as error:
+            handling.finish(error)
+            raise
+        handling.finish(None)
+        return result
 
     return invoke
 
