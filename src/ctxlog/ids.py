@@ -232,7 +232,7 @@ class TraceIds:
         return f"TraceIds({self.trace_id!r}, {self.span_id!r}, {self.trace_flags!r})"
 
 
-_put_trace_id = TraceIds.trace_id.__set__  # type: ignore[attr-defined] # a slot's descriptor, as below
-_put_span_id = TraceIds.span_id.__set__  # type: ignore[attr-defined]
-_put_trace_flags = TraceIds.trace_flags.__set__  # type: ignore[attr-defined]
-_put_encoded = TraceIds.encoded.__set__
+_put_trace_id = vars(TraceIds)["trace_id"].__set__
+_put_span_id = vars(TraceIds)["span_id"].__set__
+_put_trace_flags = vars(TraceIds)["trace_flags"].__set__
+_put_encoded = vars(TraceIds)["encoded"].__set__

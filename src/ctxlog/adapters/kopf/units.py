@@ -179,7 +179,7 @@ class Handling(Unit):
 
 
 def _module_of(handler: Any) -> str:
-    function = getattr(handler, "fn", None)
+    function: Any = getattr(handler, "fn", None)
     while hasattr(function, "func"):  # partials
         function = function.func
     module = getattr(function, "__module__", None)
