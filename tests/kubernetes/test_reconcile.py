@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections import Counter
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -171,7 +173,7 @@ async def test_coroutines_take_from_the_same_queue():
     await asyncio.sleep(0)
     waiting.cancel()
     await asyncio.wait([waiting])
-    assert [] == idle._listeners
+    assert [] == idle._idle
 
 
 STREAM = [
@@ -241,3 +243,58 @@ def test_a_reconcile_decorates_too():
     assert {("db", "resync")} == {(line["k8s.object.name"], line["handler"]) for line in lines}
     assert 2 == len({line["reconcile_id"] for line in inside})
     assert 4 == len(lines)
+
+
+def test_one_who_waits_is_woken_for_each_key():
+    """Threads with and without a timeout, and coroutines, wait together; none sleeps over a key."""
+    queue, taken, lock = WorkQueue(kind="Pod"), Counter[str](), threading.Lock()
+    keys = [f"shop/p-{number}" for number in range(300)]
+
+    def take(work: Any) -> None:
+        with lock:
+            taken[work.key] += 1
+        queue.done(work.key)
+
+    def thread(timeout: float | None) -> None:
+        with suppress(QueueClosed):
+            while True:
+                with suppress(TimeoutError):
+                    take(queue.get(timeout))
+
+    async def one() -> None:
+        with suppress(QueueClosed):
+            while True:
+                take(await queue.aget())
+
+    async def several() -> None:
+        await asyncio.gather(*(one() for _ in range(4)))
+
+    workers = [threading.Thread(target=thread, args=(timeout,)) for timeout in (None, 0.001, 30)]
+    workers.append(threading.Thread(target=asyncio.run, args=(several(),)))
+    for worker in workers:
+        worker.start()
+    deadline = time.monotonic() + 100
+    for number, key in enumerate(keys, 1):
+        queue.add(key)
+        while number % 3 == 0 and sum(taken.values()) < number:  # all sleep again now and then
+            assert time.monotonic() < deadline, f"somebody sleeps over {key}"
+            time.sleep(0)
+    queue.close()
+    for worker in workers:
+        worker.join(100)
+    assert Counter(keys) == taken
+
+
+@pytest.mark.asyncio
+async def test_who_is_cancelled_when_woken_has_another_one_woken():
+    """A key does not wait because the one who was woken for it went away."""
+    queue = WorkQueue(kind="Pod")
+    first = asyncio.create_task(queue.aget())
+    await asyncio.sleep(0)
+    second = asyncio.create_task(queue.aget())
+    await asyncio.sleep(0)
+    assert 2 == len(queue._idle)
+    queue.add("shop/db")  # the last one who came is woken
+    second.cancel()
+    work = await asyncio.wait_for(first, 100)
+    assert "shop/db" == work.key

@@ -19,7 +19,6 @@ import asyncio
 import sys
 import threading
 from collections import deque
-from contextlib import suppress
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
@@ -120,14 +119,14 @@ class WorkQueue:
         self._waiting: dict[Hashable, _Waiting] = {}
         self._working: set[Hashable] = set()
         self._failures: dict[Hashable, int] = {}
-        self._changed = threading.Condition()
-        self._listeners: list[Callable[[], None]] = []
+        self._lock = threading.RLock()  # a signal's handler may put a key
+        self._idle: list[Callable[[], bool]] = []  # who came last, first: its caches are warm
         self._closed = False
 
     def add(self, key: Hashable) -> None:
         """Put a key, under the context of now; no effect once the queue is closed."""
         origin = snapshot()
-        with self._changed:
+        with self._lock:
             if self._closed:
                 return
             waiting = self._waiting.get(key)
@@ -150,17 +149,26 @@ class WorkQueue:
             QueueClosed: there is none, and none will come.
         """
         ends = None if timeout is None else monotonic() + timeout
-        with self._changed:
-            while True:
+        woken = threading.Lock()
+        woken.acquire()
+
+        def wake() -> bool:
+            woken.release()
+            return True
+
+        while True:
+            with self._lock:
                 work = self._take()
                 if work is not None:
                     return work
-                left = None if ends is None else ends - monotonic()
-                if (left is not None and left <= 0) or not self._changed.wait(left):
-                    work = self._take()
-                    if work is not None:
-                        return work
+                if ends is not None and monotonic() >= ends:
                     raise TimeoutError(f"no work within {timeout} s")
+                self._idle.append(wake)
+            left = -1 if ends is None else max(0.0, min(ends - monotonic(), threading.TIMEOUT_MAX))
+            try:
+                woken.acquire(timeout=left)
+            finally:
+                self._back(wake)
 
     async def aget(self) -> Work:
         """Take a key from a coroutine; keys may be put from any thread.
@@ -171,27 +179,30 @@ class WorkQueue:
         loop = asyncio.get_running_loop()
         woken = asyncio.Event()
 
-        def wake() -> None:
-            with suppress(RuntimeError):  # its loop was closed under it
+        def wake() -> bool:
+            try:
                 loop.call_soon_threadsafe(woken.set)
+            except RuntimeError:  # its loop was closed under it
+                return False
+            return True
 
         while True:
-            with self._changed:
+            with self._lock:
                 work = self._take()
                 if work is not None:
                     return work
                 woken.clear()
-                self._listeners.append(wake)
+                self._idle.append(wake)
+            gone = True
             try:
                 await woken.wait()
+                gone = False
             finally:
-                with self._changed:
-                    if wake in self._listeners:
-                        self._listeners.remove(wake)
+                self._back(wake, gone=gone)
 
     def done(self, key: Hashable, *, failed: bool = False) -> None:
         """Say that the work on a key has ended; leaving its block does it."""
-        with self._changed:
+        with self._lock:
             self._working.discard(key)
             if failed:
                 self._failures[key] = self._failures.get(key, 0) + 1
@@ -203,17 +214,18 @@ class WorkQueue:
 
     def forget(self, key: Hashable) -> None:
         """Count no failures of a key any more: its object is gone."""
-        with self._changed:
+        with self._lock:
             self._failures.pop(key, None)
 
     def close(self) -> None:
         """Take no more keys; workers get what waits, then :class:`QueueClosed`."""
-        with self._changed:
+        with self._lock:
             self._closed = True
-            self._tell()
+            while self._idle:
+                self._idle.pop()()
 
     def __len__(self) -> int:
-        with self._changed:
+        with self._lock:
             return len(self._waiting)
 
     def _take(self) -> Work | None:
@@ -226,7 +238,15 @@ class WorkQueue:
         return None
 
     def _tell(self) -> None:
-        self._changed.notify_all()
-        listeners, self._listeners = self._listeners, []
-        for wake in listeners:
-            wake()
+        """Wake one who waits, for one key: all of them would only run into each other."""
+        while self._idle and not self._idle.pop()():
+            pass
+
+    def _back(self, wake: Callable[[], bool], *, gone: bool = False) -> None:
+        """Wait no more; for one who was woken and is ``gone`` without looking, wake another."""
+        with self._lock:
+            try:
+                self._idle.remove(wake)
+            except ValueError:
+                if gone and self._ready:
+                    self._tell()
