@@ -245,32 +245,45 @@ def test_a_reconcile_decorates_too():
     assert 4 == len(lines)
 
 
-def test_one_who_waits_is_woken_for_each_key():
-    """Threads with and without a timeout, and coroutines, wait together; none sleeps over a key."""
-    queue, taken, lock = WorkQueue(kind="Pod"), Counter[str](), threading.Lock()
-    keys = [f"shop/p-{number}" for number in range(300)]
+class Taken(Counter[str]):
+    """What workers of two kinds took from a queue until it was closed."""
 
-    def take(work: Any) -> None:
-        with lock:
-            taken[work.key] += 1
-        queue.done(work.key)
+    def __init__(self, queue: WorkQueue) -> None:
+        super().__init__()
+        self.queue = queue
+        self.lock = threading.Lock()
 
-    def thread(timeout: float | None) -> None:
+    def take(self, work: Any) -> None:
+        """Count a key, its work done."""
+        with self.lock:
+            self[work.key] += 1
+        self.queue.done(work.key)
+
+    def thread(self, timeout: float | None) -> None:
+        """Work as a thread."""
         with suppress(QueueClosed):
             while True:
                 with suppress(TimeoutError):
-                    take(queue.get(timeout))
+                    self.take(self.queue.get(timeout))
 
-    async def one() -> None:
+    async def coroutine(self) -> None:
+        """Work as a coroutine."""
         with suppress(QueueClosed):
             while True:
-                take(await queue.aget())
+                self.take(await self.queue.aget())
 
-    async def several() -> None:
-        await asyncio.gather(*(one() for _ in range(4)))
+    async def coroutines(self) -> None:
+        """Work as four of them."""
+        await asyncio.gather(*(self.coroutine() for _ in range(4)))
 
-    workers = [threading.Thread(target=thread, args=(timeout,)) for timeout in (None, 0.001, 30)]
-    workers.append(threading.Thread(target=asyncio.run, args=(several(),)))
+
+def test_one_who_waits_is_woken_for_each_key():
+    """Threads with and without a timeout, and coroutines, wait together; none sleeps over a key."""
+    queue = WorkQueue(kind="Pod")
+    taken = Taken(queue)
+    keys = [f"shop/p-{number}" for number in range(300)]
+    workers = [threading.Thread(target=taken.thread, args=(n,)) for n in (None, 0.001, 30)]
+    workers.append(threading.Thread(target=asyncio.run, args=(taken.coroutines(),)))
     for worker in workers:
         worker.start()
     deadline = time.monotonic() + 100

@@ -165,10 +165,12 @@ class WorkQueue:
                     raise TimeoutError(f"no work within {timeout} s")
                 self._idle.append(wake)
             left = -1 if ends is None else max(0.0, min(ends - monotonic(), threading.TIMEOUT_MAX))
+            gone = True  # by Ctrl-C
             try:
                 woken.acquire(timeout=left)
+                gone = False
             finally:
-                self._back(wake)
+                self._back(wake, gone=gone)
 
     async def aget(self) -> Work:
         """Take a key from a coroutine; keys may be put from any thread.
@@ -193,7 +195,7 @@ class WorkQueue:
                     return work
                 woken.clear()
                 self._idle.append(wake)
-            gone = True
+            gone = True  # cancelled
             try:
                 await woken.wait()
                 gone = False
