@@ -311,3 +311,17 @@ async def test_who_is_cancelled_when_woken_has_another_one_woken():
     second.cancel()
     work = await asyncio.wait_for(first, 100)
     assert "shop/db" == work.key
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda **options: reconcile("a/b", kind="Pod", **options),
+        WorkQueue,
+        lambda **options: watched([], **options),
+    ],
+)
+def test_a_logger_that_is_no_name_is_an_error_at_once(make: Any):
+    """Not when the block is left, with the work done and its own exception in the way."""
+    with pytest.raises(UsageError, match="logger takes a logger's name, not 5"):
+        make(logger=5)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from ctxlog.context.accessors import enter_carried, leave_carried
 from ctxlog.context.fields import CURRENT, Frame
 from ctxlog.entries import entry
+from ctxlog.errors import UsageError, shown
 from ctxlog.ids import new_request_id
 from ctxlog.kubernetes.identity import identify
 from ctxlog.operations import operation
@@ -45,6 +46,22 @@ def new_reconcile_id() -> str:
         32
     """
     return new_request_id()
+
+
+def logger_of(given: object, calling: Mapping[str, object]) -> str:
+    """Return a closing line's logger: the one that is given, else the calling module's.
+
+    Raises:
+        UsageError: it is no name.
+
+    Example:
+        >>> logger_of(None, {"__name__": "operator.scaling"})
+        'operator.scaling'
+    """
+    name = given or calling.get("__name__") or "root"
+    if not isinstance(name, str):
+        raise UsageError(f"logger takes a logger's name, not {shown(given)}")
+    return name
 
 
 class Unit(operation):
@@ -99,7 +116,7 @@ class reconcile(Unit):  # noqa: N801 - reads as a function, as entry and operati
         more: fields by keyword.
 
     Raises:
-        UsageError: fields that are no mapping, a carrier or link of another type.
+        UsageError: fields that are no mapping, a carrier, link or logger of another type.
 
     Example:
         >>> from ctxlog.testing import capture
@@ -128,7 +145,7 @@ class reconcile(Unit):  # noqa: N801 - reads as a function, as entry and operati
         logger: str | None = None,
         **more: object,
     ) -> None:
-        self._fill(EVENT, logger or sys._getframe(1).f_globals.get("__name__") or "root")  # noqa: SLF001
+        self._fill(EVENT, logger_of(logger, sys._getframe(1).f_globals))  # noqa: SLF001
         known = identify(thing, kind=kind)
         known[RECONCILE_ID] = new_reconcile_id()
         if handler is not None:

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from ctxlog.errors import UsageError
-from ctxlog.kubernetes.reconcile import reconcile
+from ctxlog.kubernetes.reconcile import logger_of, reconcile
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
@@ -78,9 +78,7 @@ class watched:  # noqa: N801 - reads as a function
             raise UsageError(f"watched takes what yields events, not {type(stream).__name__}")
         self._stream: Any = stream
         self._options = options
-        self._logger: str = options.pop("logger", None) or (
-            sys._getframe(1).f_globals.get("__name__") or "root"  # noqa: SLF001 - as operation does
-        )
+        self._logger = logger_of(options.pop("logger", None), sys._getframe(1).f_globals)  # noqa: SLF001
 
     def __iter__(self) -> Iterator[WatchEvent[Any]]:
         for item in self._stream:

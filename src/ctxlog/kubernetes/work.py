@@ -23,7 +23,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from ctxlog.context.snapshot import snapshot
-from ctxlog.kubernetes.reconcile import reconcile
+from ctxlog.kubernetes.reconcile import logger_of, reconcile
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
@@ -107,6 +107,9 @@ class WorkQueue:
         kind: the kind of the objects that the keys name.
         handler: what works on them, by name.
         logger: the closing lines' logger; default is the calling module.
+
+    Raises:
+        UsageError: ``logger`` is no name.
     """
 
     def __init__(
@@ -114,7 +117,7 @@ class WorkQueue:
     ) -> None:
         self.kind = kind
         self.handler = handler
-        self.logger: str = logger or sys._getframe(1).f_globals.get("__name__") or "root"  # noqa: SLF001
+        self.logger = logger_of(logger, sys._getframe(1).f_globals)  # noqa: SLF001
         self._ready: deque[Hashable] = deque()
         self._waiting: dict[Hashable, _Waiting] = {}
         self._working: set[Hashable] = set()

@@ -505,3 +505,23 @@ async def test_tail_sampling_ends_with_each_event():
     finally:
         adapter.uninstall()
         ctxlog.shutdown()
+
+
+@pytest.mark.timeout(400)
+async def test_handlers_of_an_event_of_an_object_without_a_uid_share_its_ids(lines: Lines):
+    """Some kinds have none."""
+    registry = kopf.OperatorRegistry()
+    for name in "ab":
+
+        @kopf.on.event("widgets", id=name, registry=registry)
+        async def seen(**_: Any) -> None:
+            log.info("seen")
+
+    bare = body(1)
+    del bare["metadata"]["uid"]
+    async with cluster() as there:
+        there.put(bare)
+        async with operator(there, registry) as running:
+            await until(lambda: len(lines.of(event="seen")) >= 4, running)
+    counted = Counter(line["reconcile_id"] for line in lines.of(event="seen"))
+    assert {2} == set(counted.values())

@@ -10,7 +10,7 @@ from ctxlog.context.raised import remember
 from ctxlog.context.snapshot import snapshot
 from ctxlog.context.spans import ACCESSOR, ids_in, live_context
 from ctxlog.entries import entry
-from ctxlog.kubernetes.identity import RESOURCE_VERSION, UID, identify
+from ctxlog.kubernetes.identity import NAME, NAMESPACE, RESOURCE_VERSION, UID, identify
 from ctxlog.kubernetes.reconcile import (
     EVENT,
     HANDLER,
@@ -108,13 +108,21 @@ class Cycle:
 
     def handles(self, body: Any) -> bool:
         """Say whether this is the object of the cycle's event, as it was then."""
+        mine = self.fields.values
         try:
-            metadata, mine = body["metadata"], self.fields.values
+            metadata = body["metadata"]
+            uid = metadata.get("uid")
             return bool(
-                metadata["uid"] == mine[UID]
-                and metadata["resourceVersion"] == mine[RESOURCE_VERSION]
+                uid == mine.get(UID)
+                and metadata.get("resourceVersion") == mine.get(RESOURCE_VERSION)
+                # kinds without a uid exist
+                and (
+                    uid is not None
+                    or (metadata.get("name"), metadata.get("namespace"))
+                    == (mine.get(NAME), mine.get(NAMESPACE))
+                )
             )
-        except (KeyError, TypeError):
+        except (AttributeError, KeyError, TypeError):  # no metadata, or none that is a mapping
             return False
 
 
