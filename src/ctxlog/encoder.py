@@ -236,12 +236,12 @@ class _one_line:  # noqa: N801 - reads as what it does
     """Make one line at a time on this thread: values may log when they are looked at."""
 
     def __enter__(self) -> None:
-        if NESTING.depth:
+        if NESTING.here.depth:
             raise RecursionError
-        NESTING.depth = 1
+        NESTING.here.depth = 1
 
     def __exit__(self, *details: object) -> None:
-        NESTING.depth = 0
+        NESTING.here.depth = 0
 
 
 def _moves(name: str) -> bool:

@@ -22,6 +22,7 @@ from ctxlog.context.spans import current_ids
 from ctxlog.encoder import SIMPLE, WALKED, ordinary
 from ctxlog.fastpath import suits
 from ctxlog.levels import name_of as level_name
+from ctxlog.line import Line
 from ctxlog.renderers.json import DEL, dumps, escape
 from ctxlog.stamps import ATTRIBUTE, NOWHERE, Stamp, received
 from ctxlog.tracebacks import resolve
@@ -127,19 +128,11 @@ def process(pipeline: Pipeline, record: logging.LogRecord) -> None:
         fields["code.line.number"] = record.lineno
         fields["code.function.name"] = record.funcName
     level = level_of(record)
-    pipeline.process(
-        record.name or "root",
-        record.levelno,
-        event,
-        args,
-        fields,
-        bound,
-        method=level,
-        stamp_ns=ns_of(record),
-        level_text=level,
-        door=DOOR,
-        stamp=stamp,
-    )
+    line = Line(record.name or "root", record.levelno, event, args, fields, bound)
+    line.method = line.level_text = level
+    line.stamp_ns, line.door = ns_of(record), DOOR
+    line.written_at(stamp)
+    pipeline.process(line)
 
 
 def _said(record: logging.LogRecord) -> tuple[object, tuple[Any, ...], dict[Any, Any]]:
