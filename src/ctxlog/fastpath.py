@@ -18,8 +18,9 @@ from ctxlog.context.fields import CURRENT
 from ctxlog.context.foreign import foreign_checks, foreign_values
 from ctxlog.context.providers import foreign_providers, providers
 from ctxlog.context.spans import current_ids
-from ctxlog.encoder import SIMPLE, WALKED, encoder_for, ordinary
+from ctxlog.encoder import encoder_for
 from ctxlog.line import Line
+from ctxlog.ordinary import SIMPLE, WALKED, ordinary
 from ctxlog.renderers.json import DEL, dumps, escape
 from ctxlog.sinks.last_resort import said
 
@@ -108,7 +109,8 @@ def _joining(  # noqa: C901, PLR0915 - one function on purpose: a call costs as 
     sink_failed = pipeline.output.sink_failed
     digits = _DIGITS
     simple, walked = SIMPLE, WALKED
-    depth = encoder.depth
+    cleaner = encoder.cleaner
+    depth = cleaner.depth
     join = b"".join
     modules, otel = sys.modules, "opentelemetry.trace"
     # of libraries that are loaded; whoever configured builds this anew when another one is
@@ -168,7 +170,7 @@ def _joining(  # noqa: C901, PLR0915 - one function on purpose: a call costs as 
                 for value in fields.values():
                     kind = type(value)
                     if kind not in simple and (
-                        kind not in walked or not ordinary(value, encoder, depth)
+                        kind not in walked or not ordinary(value, cleaner, depth)
                     ):
                         values = encoder.values(fields)
                         tail = dumps(values)

@@ -164,7 +164,8 @@ class Pipeline(Assembler):
             self._render_exception(line)
         if line.notes:
             event[ERRORS] = line.notes
-        self.deliver(self.clean(event), line.level, line.method, line.door)
+        if not self.output.put(event, line.level, line.door):
+            self.deliver(self.clean(event), line.level, line.method, line.door)
 
     def _through_processors(self, line: Line, start: int) -> bool:
         """Give the event to the user's processors; false: it is dropped, or held."""
