@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 from ctxlog.limits import DEFAULT_LIMITS, Limits
 from ctxlog.names import KEPT
 from ctxlog.ordinary import ITEMS, SIMPLE, WALKED, depth_for, ordinary
+from ctxlog.plain import plain
 from ctxlog.redact import Redaction
 from ctxlog.texts import NAME_CHARS
-from ctxlog.values import name_of, plain
+from ctxlog.values import name_of
 from ctxlog.walk import INT_MAX, INT_MIN, unused
 
 if TYPE_CHECKING:
