@@ -15,11 +15,14 @@ import ctxlog
 from ctxlog.assembly import interpolate
 from ctxlog.context.providers import add_provider, remove_provider
 from ctxlog.limits import Limits
+from ctxlog.line import Line
 from ctxlog.pipeline import MAX_NESTING, LoggerName, Pipeline
 from ctxlog.processors import Clean
 from ctxlog.renderers.console import ConsoleRenderer
 from ctxlog.sinks import last_resort
 from ctxlog.sinks.sink import Sink
+from ctxlog.sinks.stream import StreamSink
+from ctxlog.stamps import stamp_now
 from ctxlog.tracebacks import describe
 from tests.kit import Written, configured, moved, parse_line
 from tests.strategies import HOSTILE, BoomError, OddText, anything, relaxed
@@ -191,6 +194,27 @@ def test_a_processor_that_logs():
     assert 1 == written.events[0]["a"]
     assert written.events[0]["trace_id"]
     assert b"hunter2" not in written.getvalue()
+
+
+def test_a_line_from_elsewhere_that_is_too_deep():
+    """It goes out bare under the context it was written in, not the one it is made in."""
+    with ctxlog.entry(of="there"):
+        stamp = stamp_now()
+
+    def talk(_: Any, __: str, event: Any) -> Any:
+        line = Line("shop", 20, "inner", (), {}, None)
+        line.written_at(stamp)
+        pipeline.process(line)
+        return event
+
+    written = Written()
+    pipeline = Pipeline(sinks=(StreamSink(written),), processors=(talk,))
+    with moved("errors.recursion") as by, ctxlog.entry(of="here"):
+        pipeline.process(Line("shop", 20, "outer", (), {}, None))
+    assert ["there"] * MAX_NESTING + ["here"] == [event["of"] for event in written.events]
+    assert stamp.ids is not None
+    assert stamp.ids.trace_id == written.events[0]["trace_id"]
+    assert {"errors.recursion": 1} == by
 
 
 @pytest.mark.parametrize("processors", [None, [lambda _, __, event: event]])
@@ -375,7 +399,6 @@ def test_a_sink_that_fails(original, processors):
     """The line goes to the original standard error and the other sinks, and says what failed."""
     written = Written()
     from ctxlog.fastpath import build
-    from ctxlog.sinks.stream import StreamSink
 
     failing = FailingSink()
     emit = build(Pipeline(sinks=(failing, StreamSink(written)), processors=processors))
@@ -496,11 +519,11 @@ def test_the_bare_line_fails_too(monkeypatch):
 
 def test_ids_that_cannot_be_read(monkeypatch):
     """OpenTelemetry raising costs the ids of the span, not the line."""
-    monkeypatch.setattr("ctxlog.pipeline.current_ids", boom)
+    monkeypatch.setattr("ctxlog.assembly.current_ids", boom)
     monkeypatch.setattr("ctxlog.fastpath.current_ids", boom)
-    with configured() as written, ctxlog.scope(a=1):
+    with configured() as written, ctxlog.entry(a=1):
         ctxlog.get_logger("shop").info("e")
-    assert 1 == written.event["a"]
+    assert (1, True) == (written.event["a"], "trace_id" in written.event)
 
 
 def test_at_the_end_of_the_stack():
@@ -526,16 +549,15 @@ def test_process_takes_what_another_door_knows():
         methods.append(f"{logger!r} {method}")
         return event
 
-    from ctxlog.sinks.stream import StreamSink
-
     written = Written()
     pipeline = Pipeline(sinks=(StreamSink(written),), processors=(see,))
     with ctxlog.entry(a=1):
         taken = ctxlog.snapshot()
-    pipeline.process(
-        "shop", 33, "e", (), {}, None, taken.fields, taken.ids,
-        method="m", stamp_ns=1_500_000_000, notes=("door: x",),
-    )  # fmt: skip
+    line = Line("shop", 33, "e", (), {}, None)
+    line.context, line.ids, line.method = taken.fields, taken.ids, "m"
+    line.stamp_ns = 1_500_000_000
+    line.notes.append("door: x")
+    pipeline.process(line)
     event = written.event
     assert ("1970-01-01T00:00:01.500000Z", "level 33") == (event["timestamp"], event["level"])
     assert (1, ["door: x"]) == (event["a"], event[ERRORS])

@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 
 from ctxlog.errors import UsageError
 from ctxlog.limits import DEFAULT_LIMITS
+from ctxlog.plain import plain
 from ctxlog.redact import DEFAULT_NAMES, REMEMBERED, Redaction
-from ctxlog.values import MASK, plain
+from ctxlog.values import MASK
 from tests.strategies import INNOCENT_NAMES, SECRET_NAMES, names, plain_events, relaxed
 
 

@@ -23,6 +23,7 @@ from hypothesis import strategies as st
 
 from ctxlog.errors import UsageError
 from ctxlog.limits import DEFAULT_LIMITS, Limits
+from ctxlog.plain import plain
 from ctxlog.redact import Redaction
 from ctxlog.values import (
     MASK,
@@ -33,7 +34,6 @@ from ctxlog.values import (
     freeze_fields,
     lazy,
     name_of,
-    plain,
     safe_repr,
     safe_str,
 )

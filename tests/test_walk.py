@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 
 from ctxlog.limits import DEFAULT_LIMITS
-from ctxlog.values import freeze, freeze_fields, plain
-from ctxlog.walk import HANDLERS, NAMED, foreign_pairs, is_mapping, unused
+from ctxlog.plain import plain
+from ctxlog.readers import NAMED
+from ctxlog.values import freeze, freeze_fields
+from ctxlog.walk import HANDLERS, foreign_pairs, is_mapping, unused
 from tests.strategies import HOSTILE, BoomError, OddClass
 
 

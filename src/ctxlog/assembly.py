@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 from ctxlog import names
 from ctxlog.clock import AHEAD
 from ctxlog.clock import text_of as stamp_of
-from ctxlog.context.fields import thaw
+from ctxlog.context.fields import CURRENT, thaw
 from ctxlog.context.foreign import foreign_values
 from ctxlog.context.providers import foreign_providers, providers
 from ctxlog.context.raised import raised_under
+from ctxlog.context.spans import current_ids
 from ctxlog.counting import counters
 from ctxlog.levels import NAMES as LEVEL_NAMES
 from ctxlog.levels import name_of as level_name
@@ -33,22 +34,17 @@ from ctxlog.walk import is_mapping, unused
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from typing import Protocol
+    from typing import TypeAlias
 
     from ctxlog.clock import Clock
     from ctxlog.context.fields import Fields
-    from ctxlog.ids import TraceIds
+    from ctxlog.line import Line
     from ctxlog.processors import CallSite, Clean
     from ctxlog.types import Processor
 
-    class Stamped(Protocol):
-        """What was current where a line was written, as far as it concerns us."""
-
-        @property
-        def provided(self) -> Mapping[str, object] | None:
-            """What providers gave there."""
-            ...
-
+    #: Bound fields on top of what lies below them: that (by identity), whether all names are free,
+    #: both as one, and the names of containers.
+    Layer: TypeAlias = tuple[dict[str, Any], bool, dict[str, Any], tuple[str, ...]]
     #: Told of a step that failed: its kind, the part, the error.
     Failed = Callable[[str, object, Exception], None]
     #: Makes the value under a name plain.
@@ -58,7 +54,9 @@ if TYPE_CHECKING:
 TEXT = 4_096
 _CONTAINERS = (dict, list, tuple, set, frozenset)
 _FROZEN = frozenset({dict, tuple})
-_NOTHING: dict[str, object] = {}
+_NOTHING: dict[str, Any] = {}
+_NO_LAYER: Layer = (_NOTHING, True, _NOTHING, ())
+_free = names.RESERVED_BESIDE_IDS.isdisjoint
 
 
 def layers(  # noqa: PLR0913 - a layer each
@@ -230,107 +228,112 @@ class Assembler:
     cleaner: Clean
     #: Nothing has to be asked or moved, but perhaps for this one line.
     _simple: bool
-    _nested_resource: bool
 
-    def _failed(self, step: str, part: object, error: Exception, notes: list[str]) -> None:
+    def _failed(self, step: str, part: object, error: Exception, line: Line) -> None:
         raise NotImplementedError
 
-    def assemble(  # noqa: PLR0913 - see process
-        self,
-        logger: str,
-        level: int,
-        event: object,
-        args: tuple[Any, ...],
-        fields: dict[str, Any],
-        bound: Fields | None,
-        context: Fields,
-        ids: TraceIds | None,
-        stamp_ns: int | None,
-        notes: list[str],
-        stamp: Stamped | None = None,
-    ) -> dict[str, Any]:
-        """Return the event dict: the head, ids, then fields by precedence."""
-        text = (
-            event
-            if type(event) is str and not args
-            else message(event, args, fields, self.cleaner.value)
-        )
-        line = self._head(logger, level, text, ids, stamp_ns)
-        reserved = names.RESERVED if ids is None else names.RESERVED_BESIDE_IDS
-        free = reserved.isdisjoint
-        call: dict[str, Any] = {}
-        if not CALL.isdisjoint(fields):
+    def assemble(self, line: Line) -> None:
+        """Make the line's event: the head, ids, then fields by precedence."""
+        context = line.context
+        if context is None:
+            context = CURRENT.get().fields
+            line.ids = current_ids() or context.ids
+            line.context = context  # last: with what failed before, the bare line looks for itself
+        text, fields = line.said, line.fields
+        if type(text) is not str or line.args:
+            text = message(text, line.args, fields, self.cleaner.value)
+        event = line.event = self._head(line, text)
+        call, free = _NOTHING, _free(fields)
+        if not free:
             call = {name: fields.pop(name) for name in CALL.intersection(fields)}
-        foreign, provided = None, None
-        if stamp is not None:
-            provided = stamp.provided or _NOTHING
-        elif self.reads_foreign:
-            foreign = foreign_values()
-        if (
-            self._simple
-            and not foreign
-            and not provided
-            and free(fields)
-            and free(context.values)
-            and (bound is None or free(bound.values))
-        ):  # by far the most lines
-            line.update(self.resource)
-            line.update(context.values)
-            shared = self._nested_resource or is_nested(context.values)
-            if bound is not None:
-                line.update(bound.values)
-                shared = shared or is_nested(bound.values)
-            if shared:
-                self._own(line)
-            line.update(fields)
+            free = _free(fields)
+        if free and self._simple and self._laid(line, context):
+            event.update(fields)
         else:
-            line.update(self._layered(fields, bound, context, reserved, notes, foreign, provided))
+            event.update(self._layered(line, context))
         if call or self.callsite is not None:
-            self._add_call(line, call)
-        return line
+            self._add_call(event, call)
+        if line.level_text is not None:
+            event[LEVEL] = line.level_text
 
-    def _head(
-        self, logger: str, level: int, event: str, ids: TraceIds | None, stamp_ns: int | None
-    ) -> dict[str, Any]:
+    def _laid(self, line: Line, context: Fields) -> bool:
+        """Put what is below the call's fields into the event, unless anything is asked or moved."""
+        stamp, bound = line.stamp, line.bound
+        if stamp is not None:
+            if stamp.provided:
+                return False
+        elif self.reads_foreign and foreign_values():
+            return False
+        below = self._layer(context, self.resource)
+        above = _NO_LAYER if bound is None else self._layer(bound, _NOTHING)
+        if not (below[1] and above[1]):
+            return False
+        event = line.event
+        event.update(below[2])
+        for name in below[3]:
+            event[name] = thaw(event[name])
+        if bound is not None:
+            event.update(above[2])
+            for name in above[3]:
+                event[name] = thaw(event[name])
+        return True
+
+    def _layer(self, fields: Fields, below: dict[str, Any]) -> Layer:
+        """Look at what is bound, with what lies below it: once, not for each line, if it can be.
+
+        With processors the fast path leaves the slot on the fields to us.
+        """
+        known = fields.encoded
+        if known is not None and known[0] is below:
+            return known
+        values = {**below, **fields.values}
+        if not self.processors:
+            return (below, _free(values), values, ())
+        # they may change what they get; the context must not change
+        nested = tuple([name for name, value in values.items() if type(value) in _FROZEN])
+        fields.encoded = made = (below, _free(values), values, nested)
+        return made
+
+    def _head(self, line: Line, text: str) -> dict[str, Any]:
         ahead = 0
-        if stamp_ns is None:
+        if line.stamp_ns is None:
             tick, micro = self.clock.now()
             stamp, ahead = f"{tick.text}{micro:06d}Z", tick.ahead_ns
         else:
-            stamp = stamp_of(stamp_ns)
-        line: dict[str, Any] = {
+            stamp = stamp_of(line.stamp_ns)
+        level = LEVEL_NAMES.get(line.level) or level_name(line.level)
+        if not line.method:
+            line.method = level
+        head: dict[str, Any] = {
             TIMESTAMP: stamp,
-            LEVEL: LEVEL_NAMES.get(level) or level_name(level),
-            LOGGER: logger,
-            EVENT: event,
+            LEVEL: level,
+            LOGGER: line.logger,
+            EVENT: text,
         }
+        ids = line.ids
         if ids is not None:
-            line[TRACE_ID] = ids.trace_id
-            line[SPAN_ID] = ids.span_id
-            line[TRACE_FLAGS] = ids.trace_flags
+            head[TRACE_ID] = ids.trace_id
+            head[SPAN_ID] = ids.span_id
+            head[TRACE_FLAGS] = ids.trace_flags
         if ahead:
-            line[AHEAD] = round(ahead / 1e9, 6)
-        return line
+            head[AHEAD] = round(ahead / 1e9, 6)
+        return head
 
-    def _layered(  # noqa: PLR0913 - a layer each
-        self,
-        fields: dict[str, Any],
-        bound: Fields | None,
-        context: Fields,
-        reserved: frozenset[str],
-        notes: list[str],
-        foreign: Mapping[str, object] | None,
-        provided: Mapping[str, object] | None,
-    ) -> dict[str, Any]:
+    def _layered(self, line: Line, context: Fields) -> dict[str, Any]:
         """Return the fields when providers are to be read, or names move."""
 
         def failed(step: str, part: object, error: Exception) -> None:
-            self._failed(step, part, error, notes)
+            self._failed(step, part, error, line)
 
-        merged = layers(self.resource, context, bound, failed, foreign, provided)
+        foreign, provided = None, None
+        if line.stamp is not None:
+            provided = line.stamp.provided or _NOTHING
+        elif self.reads_foreign:
+            foreign = foreign_values()
+        merged = layers(self.resource, context, line.bound, failed, foreign, provided)
         self._own(merged)
-        merged.update(fields)
-        names.move(merged, reserved)
+        merged.update(line.fields)
+        names.move(merged, names.RESERVED if line.ids is None else names.RESERVED_BESIDE_IDS)
         return merged
 
     def _own(self, fields: dict[str, Any]) -> None:
@@ -339,39 +342,30 @@ class Assembler:
             for name, value in fields.items():
                 fields[name] = thaw(value)
 
-    def _add_call(self, line: dict[str, Any], call: dict[str, Any]) -> None:
+    def _add_call(self, event: dict[str, Any], call: dict[str, Any]) -> None:
         """Give ``exc_info``, ``stack_info`` and ``stacklevel`` of the call their meaning."""
         error = resolve(call.get("exc_info"))
         if error is not None:
-            line["exc_info"] = error
+            event["exc_info"] = error
         stack = stack_of(call.get("stack_info"))
         if stack is not None:
-            _put(line, {names.STACK: stack})
+            _put(event, {names.STACK: stack})
         if self.callsite is not None:
-            line["stacklevel"] = call.get("stacklevel", 1)
-            self.callsite(None, "", line)
+            event["stacklevel"] = call.get("stacklevel", 1)
+            self.callsite(None, "", event)
 
-    def _render_exception(self, event: dict[str, Any], notes: list[str]) -> None:
+    def _render_exception(self, line: Line) -> None:
+        event = line.event
         error = resolve(event.pop("exc_info"))
         if error is None:
             return
         try:
             described = describe(error)
         except Exception as failure:  # noqa: BLE001 - a guarded step
-            self._failed("traceback", describe, failure, notes)
+            self._failed("traceback", describe, failure, line)
             described = {"exception.type": type(error).__qualname__}
         _put(event, described)
         add_raised(event, error)
-
-
-def is_nested(values: dict[str, Any]) -> bool:
-    """Say whether a value among them is a container.
-
-    Example:
-        >>> is_nested({"a": 1}), is_nested({"a": (1,)})
-        (False, True)
-    """
-    return not _FROZEN.isdisjoint(map(type, values.values()))
 
 
 def _put(event: dict[str, Any], described: Mapping[str, object]) -> None:

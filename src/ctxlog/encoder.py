@@ -10,7 +10,6 @@ from ctxlog.levels import name_of as level_name
 from ctxlog.pipeline import NESTING
 from ctxlog.renderers.json import encode
 from ctxlog.values import SCALARS, Lazy
-from ctxlog.walk import SECRET_KINDS
 
 if TYPE_CHECKING:
     from typing import TypeAlias
@@ -25,11 +24,6 @@ if TYPE_CHECKING:
 #: Call field names that were checked once and need no second look, per set of names below them.
 MAX_KNOWN_NAMES = 1_024
 MAX_SHAPES = 256
-#: Nested values up to here are looked through instead of walked: at most 16 ** 3 items.
-ORDINARY_DEPTH = 3
-ORDINARY_ITEMS = 16
-#: What the walk must have room for, to find the same in such a value: items, and 64 characters each.
-ORDINARY_WORK = 8_000
 #: Loggers whose heads are kept; dynamic names must not grow memory.
 MAX_HEADS = 1_024
 MAX_LEVELS = 16
@@ -37,30 +31,18 @@ MAX_LEVELS = 16
 #: Types of values that are computed when a line is written: they cannot be encoded before.
 _LATE = frozenset({Lazy})
 _EASY = SCALARS - {float, int}
-_SEQUENCES = frozenset({list, tuple})
-#: What orjson may have as it is, and what it may have if :func:`ordinary` says so.
-SIMPLE = SCALARS - {float}
-WALKED = frozenset({dict, list, tuple, float})
 
 
 class Encoder:
     """What is encoded once and joined often, for one configuration."""
 
     def __init__(self, pipeline: Pipeline) -> None:
-        self.limits = limits = pipeline.limits
+        self.limits = pipeline.limits
         self.resource = pipeline.resource
         self.schema = pipeline.schema
         self.cleaner = pipeline.cleaner
         self.shapes: dict[frozenset[str], Shape] = {}
         self.heads: dict[int, dict[str, bytes]] = {}
-        self.safe = self.cleaner.safe
-        self.fits = self.cleaner.fits
-        # Beyond these, or where paths of names count, only the walk of the full way knows.
-        roomy = limits.items * 16 + limits.line_bytes // 32 >= ORDINARY_WORK
-        self.depth = min(ORDINARY_DEPTH, limits.depth)
-        if not roomy or pipeline.redaction.paths:
-            self.depth = 0
-        self.items = min(ORDINARY_ITEMS, limits.items)
 
     def head(self, logger: str, level: int) -> bytes:
         """Return what stands between the stamp and the event's text."""
@@ -107,7 +89,7 @@ class Encoder:
                 _moves(name)
                 or name in self.resource
                 or name in self.schema.reserved
-                or not self.fits(name)
+                or not self.cleaner.fits(name)
             ):
                 return None
             if name in below:
@@ -236,52 +218,14 @@ class _one_line:  # noqa: N801 - reads as what it does
     """Make one line at a time on this thread: values may log when they are looked at."""
 
     def __enter__(self) -> None:
-        if NESTING.depth:
+        if NESTING.here.depth:
             raise RecursionError
-        NESTING.depth = 1
+        NESTING.here.depth = 1
 
     def __exit__(self, *details: object) -> None:
-        NESTING.depth = 0
+        NESTING.here.depth = 0
 
 
 def _moves(name: str) -> bool:
     """Return whether a name is reserved on some line, or is one that those move to."""
     return name in names.RESERVED_BESIDE_IDS or name.startswith(names.MOVED)
-
-
-def ordinary(  # noqa: PLR0911 - one test after the other
-    value: Any, encoder: Encoder, depth: int
-) -> bool:
-    """Return whether a value is small and made of exact dicts, lists and scalars without secrets.
-
-    Then orjson may have it as it is; a walk through :func:`plain` takes three times as long.
-    """
-    its = type(value)
-    if its is float:
-        return bool(value - value == 0.0)
-    if not depth or len(value) > encoder.items:
-        return False
-    if its is dict:
-        safe = encoder.safe
-        kind = value.get("kind")
-        if type(kind) is str and kind in SECRET_KINDS:
-            return False
-        for name, item in value.items():
-            if type(name) is not str or (name not in safe and not encoder.fits(name)):
-                return False
-            if type(item) not in SIMPLE and not _deeper(item, encoder, depth):
-                return False
-        return True
-    for item in value:
-        if type(item) not in SIMPLE and (not _deeper(item, encoder, depth) or _is_pair(item)):
-            return False
-    return True
-
-
-def _deeper(value: Any, encoder: Encoder, depth: int) -> bool:
-    return type(value) in WALKED and ordinary(value, encoder, depth - 1)
-
-
-def _is_pair(value: Any) -> bool:
-    """Return whether an item may be a name and its value, as headers come."""
-    return type(value) in _SEQUENCES and len(value) == 2 and type(value[0]) is str  # noqa: PLR2004

@@ -18,9 +18,11 @@ from ctxlog.context.fields import CURRENT
 from ctxlog.context.foreign import foreign_checks, foreign_values
 from ctxlog.context.providers import foreign_providers, providers
 from ctxlog.context.spans import current_ids
-from ctxlog.encoder import SIMPLE, WALKED, encoder_for, ordinary
+from ctxlog.encoder import encoder_for
+from ctxlog.line import Line
+from ctxlog.ordinary import SIMPLE, WALKED, ordinary
 from ctxlog.renderers.json import DEL, dumps, escape
-from ctxlog.sinks.last_resort import said as note_on
+from ctxlog.sinks.last_resort import said
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -73,18 +75,18 @@ def build(pipeline: Pipeline) -> Callable[..., None]:
 
     def full(logger: Logger, level: int, event: object, args: tuple[Any, ...], fields: Any) -> None:
         pinned = logger.pinned
+        line = Line(logger.name, level, event, args, fields, logger.fields)
         if pinned is None:
-            return process(logger.name, level, event, args, fields, logger.fields)
-        notes: tuple[str, ...] = ()
+            return process(line)
+        line.context = pinned.fields
         try:
-            ids = pinned.ids
+            line.ids = pinned.ids
         except Exception as error:  # noqa: BLE001 - OpenTelemetry's own; the line still goes out
-            ids, notes = pinned.fields.ids, (note_on("ids", error),)
-        fixed = pinned.fields
-        given = (logger.name, level, event, args, fields, logger.fields, fixed, ids)
+            line.ids = pinned.fields.ids
+            line.notes.append(said("ids", error))
         if read:  # what is read for the line is another request's, here
-            return pinned.run(process, *given, notes=notes)
-        return process(*given, notes=notes)
+            return pinned.run(process, line)
+        return process(line)
 
     return _joining(pipeline, full) if suits(pipeline) else full
 
@@ -107,7 +109,8 @@ def _joining(  # noqa: C901, PLR0915 - one function on purpose: a call costs as 
     sink_failed = pipeline.output.sink_failed
     digits = _DIGITS
     simple, walked = SIMPLE, WALKED
-    depth = encoder.depth
+    cleaner = encoder.cleaner
+    depth = cleaner.depth
     join = b"".join
     modules, otel = sys.modules, "opentelemetry.trace"
     # of libraries that are loaded; whoever configured builds this anew when another one is
@@ -167,7 +170,7 @@ def _joining(  # noqa: C901, PLR0915 - one function on purpose: a call costs as 
                 for value in fields.values():
                     kind = type(value)
                     if kind not in simple and (
-                        kind not in walked or not ordinary(value, encoder, depth)
+                        kind not in walked or not ordinary(value, cleaner, depth)
                     ):
                         values = encoder.values(fields)
                         tail = dumps(values)

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from ctxlog.clock import text_of
 from ctxlog.errors import UsageError, seconds
 from ctxlog.levels import INFO
+from ctxlog.line import Line
 from ctxlog.names import EVENT, LEVEL, LOGGER, TIMESTAMP
 from ctxlog.runtime import runtime
 from ctxlog.sinks.last_resort import said
@@ -133,7 +134,7 @@ def log_counters() -> dict[str, int]:
     read = runtime.counters()
     pipeline = runtime.pipeline
     if pipeline is not None:
-        pipeline.process("ctxlog", INFO, COUNTERS, (), dict(read))
+        pipeline.process(Line("ctxlog", INFO, COUNTERS, (), dict(read), None))
     return read
 
 

@@ -135,7 +135,7 @@ def fit(
     JSON takes, the room is less in proportion; should its next line still be too long, call again.
 
     Args:
-        event: names to plain values (:func:`ctxlog.values.plain`).
+        event: names to plain values (:func:`ctxlog.plain.plain`).
         size: bytes of the line as it was rendered.
         limits: what it may have.
         keep: names that come first.

@@ -40,6 +40,8 @@ class Output:
         self.limits = clean.limits
         self.strict = strict
         self._cleaned = clean.cleaned
+        self._ordinary = clean.ordinary
+        self._room = min(clean.limits.value_bytes, clean.limits.line_bytes)
         self._filtered = any(sink.accept is not None for sink in sinks)
         self._targets = tuple(
             (
@@ -51,6 +53,48 @@ class Output:
             )
             for sink in sinks
         )
+        #: Level, way in, whether it takes the level, sink; empty unless all take our JSON of anything.
+        self._direct: tuple[tuple[int, Callable[..., None], bool, Sink], ...] = ()
+        if not any(sink.wants_event or sink.accept or sink.renderer for sink in sinks):
+            self._direct = tuple(
+                (
+                    sink.level,
+                    sink.write_at if sink.wants_level else sink.write,
+                    sink.wants_level,
+                    sink,
+                )
+                for sink in sinks
+            )
+
+    def put(self, event: dict[str, Any], level: int, door: str | None) -> bool:
+        """Write an ordinary event to every sink; ``False``: it has to be cleaned and delivered.
+
+        It is encoded before it is looked at: its JSON tells at once that no value is too long.
+        """
+        if not self._direct:
+            return False
+        try:
+            if not self._ordinary(event):
+                return False
+            line = self._encode(event)
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException:  # noqa: BLE001 - a class whose hash raises, 2**64, a lone surrogate
+            return False
+        if len(line) > self._room:
+            return False
+        line += b"\n"
+        for threshold, write, wants_level, sink in self._direct:
+            if level < threshold or (door is not None and sink.door == door):
+                continue
+            try:
+                if wants_level:
+                    write(line, level)
+                else:
+                    write(line)
+            except Exception as error:  # noqa: BLE001 - the other sinks still get the line
+                self.sink_failed(sink, line, error, event)
+        return True
 
     def deliver(
         self, event: dict[str, Any], level: int, method: str, door: str | None = None

@@ -17,19 +17,13 @@ from threading import local
 from typing import TYPE_CHECKING, Any
 
 from ctxlog import names
-from ctxlog.assembly import Assembler, is_nested, text_of
+from ctxlog.assembly import Assembler, text_of
 from ctxlog.clock import Clock
-from ctxlog.context.fields import CURRENT, Fields, thaw
+from ctxlog.context.fields import CURRENT, thaw
 from ctxlog.context.providers import foreign_providers, providers
-from ctxlog.context.spans import current_ids
 from ctxlog.counting import counted, counters
-from ctxlog.levels import NAMES as LEVEL_NAMES
-from ctxlog.levels import name_of as level_name
 from ctxlog.limits import DEFAULT_LIMITS, Limits
-from ctxlog.names import (
-    ERRORS,
-    LEVEL,
-)
+from ctxlog.names import ERRORS
 from ctxlog.output import Output, called
 from ctxlog.processors import CallSite, Clean
 from ctxlog.redact import Redaction
@@ -41,9 +35,8 @@ from ctxlog.walk import is_mapping
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from ctxlog.ids import TraceIds
+    from ctxlog.line import Line
     from ctxlog.sinks.sink import Sink
-    from ctxlog.stamps import Stamp
     from ctxlog.types import Processor
 
 #: Lines written while making a line (a ``__repr__`` or a processor that logs) nest this deep.
@@ -54,11 +47,20 @@ _FULL = count()
 _count_full = _FULL.__next__
 
 
+class _Depth:
+    """How many lines a thread is making, one inside the other."""
+
+    def __init__(self) -> None:
+        self.depth = 0
+
+
 class _Nesting(local):
-    depth = 0
+    """Each thread's own: one look-up a line, where its attributes would be looked up each time."""
+
+    def __init__(self) -> None:
+        self.here = _Depth()
 
 
-#: How many lines this thread is making, one inside the other.
 NESTING = _Nesting()
 
 
@@ -102,7 +104,6 @@ class Pipeline(Assembler):
         self.redaction = Redaction() if redaction is None else redaction
         self.limits = limits
         self.resource = freeze_fields(resource, {})
-        self._nested_resource = is_nested(self.resource)
         self.callsite = CallSite() if callsite else None
         self.strict = strict
         self.clock = clock
@@ -135,135 +136,40 @@ class Pipeline(Assembler):
 
     # -- the full way -------------------------------------------------------------------------
 
-    def process(  # noqa: PLR0913 - all that a front door knows of an event
-        self,
-        logger: str,
-        level: int,
-        event: object,
-        args: tuple[Any, ...],
-        fields: dict[str, Any],
-        bound: Fields | None = None,
-        context: Fields | None = None,
-        ids: TraceIds | None = None,
-        *,
-        method: str | None = None,
-        stamp_ns: int | None = None,
-        notes: tuple[str, ...] = (),
-        level_text: str | None = None,
-        door: str | None = None,
-        stamp: Stamp | None = None,
-    ) -> None:
-        """Take one event through the chain to every sink. Never raises unless ``strict``.
-
-        Args:
-            logger: the logger's name.
-            level: its number.
-            event: the message, before ``%``.
-            args: what ``%`` takes.
-            fields: the call's own; they are taken over and may be changed.
-            bound: the logger's own fields.
-            context: what was bound where the line was written; ``None``: what is bound here.
-            ids: the ids there; only read beside ``context``.
-            method: the name of the method called, for processors; default is the level's name.
-            stamp_ns: when it was written, in ns since the epoch; default is now.
-            notes: what failed on the way here.
-            level_text: what another library calls the level; default is what we call its number.
-            door: the library it was written with: sinks of the same ``door`` do not get it back.
-            stamp: all that was current where the line was written, when that was elsewhere:
-                instead of ``context`` and ``ids``, and providers are not asked here.
-        """
-        depth = NESTING.depth
+    def process(self, line: Line) -> None:
+        """Take one line through the chain to every sink. Never raises unless ``strict``."""
+        nesting = NESTING.here
+        depth = nesting.depth
         try:
-            NESTING.depth = depth + 1
+            nesting.depth = depth + 1
             _count_full()
             if depth >= MAX_NESTING:
-                self._too_deep(
-                    depth, logger, level, event, {**_given(args), **fields}, context, ids
-                )
+                self._too_deep(line, depth)
                 return
-            if stamp is not None:
-                context, ids = stamp.context, stamp.ids
-            elif context is None:
-                context = CURRENT.get().fields
-                ids = current_ids() or context.ids
-            said_so = [*notes]
-            line = self.assemble(
-                logger, level, event, args, fields, bound, context, ids, stamp_ns, said_so, stamp
-            )
-            if level_text is not None:
-                line[LEVEL] = level_text
-            name = method or LEVEL_NAMES.get(level) or level_name(level)
-            self._finish(line, level, name, logger, said_so, door)
+            self.assemble(line)
+            self._finish(line)
         except Exception as error:
             if self.strict:
                 raise
-            self._rescue(logger, level, event, {**_given(args), **fields}, context, ids, error)
+            self._rescue(line, error)
         finally:
-            NESTING.depth = depth
+            nesting.depth = depth
 
-    def _finish(  # noqa: PLR0913 - what is known of a line by now
-        self,
-        event: dict[str, Any],
-        level: int,
-        method: str,
-        logger: str,
-        notes: list[str],
-        door: str | None,
-        start: int = 0,
-    ) -> None:
-        """Take an assembled event through the processors from ``start`` on, and to every sink."""
-        if self.processors:
-            done = self._through_processors(event, level, method, logger, notes, door, start)
-            if done is None:
-                return
-            event = done
+    def _finish(self, line: Line, start: int = 0) -> None:
+        """Take an assembled line through the processors from ``start`` on, and to every sink."""
+        if self.processors and not self._through_processors(line, start):
+            return
+        event = line.event
         if "exc_info" in event:
-            self._render_exception(event, notes)
-        if notes:
-            event[ERRORS] = notes
-        self.deliver(self.clean(event), level, method, door)
+            self._render_exception(line)
+        if line.notes:
+            event[ERRORS] = line.notes
+        if not self.output.put(event, line.level, line.door):
+            self.deliver(self.clean(event), line.level, line.method, line.door)
 
-    def _holding(  # noqa: PLR0913 - the same
-        self,
-        event: dict[str, Any],
-        level: int,
-        method: str,
-        logger: str,
-        notes: list[str],
-        door: str | None,
-        place: int,
-    ) -> Callable[[], None]:
-        """Return what takes a line up again that a processor holds."""
-        if "exc_info" in event:
-            self._render_exception(event, notes)
-        held, latest = freeze_fields(event, {}), self._latest
-
-        def write() -> None:
-            line = {name: thaw(value) for name, value in held.items()}
-            latest[0]._resume(line, level, method, logger, notes, door, place)  # noqa: SLF001 - one of its own kind
-
-        return write
-
-    def _resume(self, event: dict[str, Any], *rest: Any) -> None:
-        """Take up a line that a processor held. Never raises unless ``strict``."""
-        try:
-            self._finish(event, *rest)
-        except Exception:
-            if self.strict:
-                raise
-            counters.add("lost")
-
-    def _through_processors(  # noqa: PLR0913 - the same
-        self,
-        event: dict[str, Any],
-        level: int,
-        method: str,
-        logger: str,
-        notes: list[str],
-        door: str | None,
-        start: int,
-    ) -> dict[str, Any] | None:
-        """Return what the user's processors made of an event; ``None``: it is dropped, or held."""
+    def _through_processors(self, line: Line, start: int) -> bool:
+        """Give the event to the user's processors; false: it is dropped, or held."""
+        event, method, logger = line.event, line.method, line.logger
         named = self._named.get(logger)
         if named is None:
             if len(self._named) >= _MAX_NAMED:
@@ -282,80 +188,72 @@ class Pipeline(Assembler):
                     raise TypeError(_wrong_result(result))  # noqa: TRY301 - said as any other failure
             except BaseException as error:
                 if _is_drop(error):  # it is no Exception
-                    return None
+                    return False
                 keep = getattr(error, "keep", None) if type(error).__name__ == "Held" else None
                 if keep is not None:
-                    keep(self._holding(event, level, method, logger, notes, door, place))
-                    return None
+                    line.event = event
+                    keep(self._holding(line, place))
+                    return False
                 if not isinstance(error, Exception):
                     raise
-                self._failed("processor", processor, error, notes)
-        return event
+                self._failed("processor", processor, error, line)
+        line.event = event
+        return True
+
+    def _holding(self, line: Line, place: int) -> Callable[[], None]:
+        """Return what takes a line up again that a processor holds."""
+        if "exc_info" in line.event:
+            self._render_exception(line)
+        held, kept, latest = freeze_fields(line.event, {}), line.emptied(), self._latest
+
+        def write() -> None:
+            kept.event = {name: thaw(value) for name, value in held.items()}
+            latest[0]._resume(kept, place)  # noqa: SLF001 - one of its own kind
+
+        return write
+
+    def _resume(self, line: Line, place: int) -> None:
+        """Take up a line that a processor held. Never raises unless ``strict``."""
+        try:
+            self._finish(line, place)
+        except Exception:
+            if self.strict:
+                raise
+            counters.add("lost")
 
     # -- when something fails -----------------------------------------------------------------
 
-    def _failed(self, step: str, part: object, error: Exception, notes: list[str]) -> None:
+    def _failed(self, step: str, part: object, error: Exception, line: Line) -> None:
         if self.strict:
             raise error
         counters.add(f"errors.{step}")
-        notes.append(said(f"{step} {called(part)}", error))
+        line.notes.append(said(f"{step} {called(part)}", error))
 
-    def _too_deep(  # noqa: PLR0913 - see process
-        self,
-        depth: int,
-        logger: str,
-        level: int,
-        event: object,
-        fields: dict[str, Any],
-        context: Fields | None,
-        ids: TraceIds | None,
-    ) -> None:
+    def _too_deep(self, line: Line, depth: int) -> None:
         if depth > MAX_NESTING:  # making the bare line logs too
             counters.add("dropped.recursion")
             return
         counters.add("errors.recursion")
-        error = RecursionError("a line logged while making a line, too deep")
-        self._write_bare(logger, level, event, fields, context, ids, error)
+        self._write_bare(line, RecursionError("a line logged while making a line, too deep"))
 
-    def _rescue(  # noqa: PLR0913 - see process
-        self,
-        logger: str,
-        level: int,
-        event: object,
-        fields: dict[str, Any],
-        context: Fields | None,
-        ids: TraceIds | None,
-        error: Exception,
-    ) -> None:
+    def _rescue(self, line: Line, error: Exception) -> None:
         try:
             counters.add("errors.pipeline")
-            self._write_bare(logger, level, event, fields, context, ids, error)
+            self._write_bare(line, error)
         except Exception:  # noqa: BLE001 - no stack or memory is left; the counter tells
             counters.add("lost")
 
-    def _write_bare(  # noqa: PLR0913 - see process
-        self,
-        logger: str,
-        level: int,
-        event: object,
-        fields: dict[str, Any],
-        context: Fields | None,
-        ids: TraceIds | None,
-        error: Exception,
-    ) -> None:
+    def _write_bare(self, line: Line, error: Exception) -> None:
         """Write what can be written without the chain: head, ids, context, the call's fields."""
-        if context is None:
-            context = CURRENT.get().fields
-            ids = context.ids
-        rest = {**context.values, **fields}
+        if line.context is None:
+            line.context = CURRENT.get().fields
+            line.ids = line.context.ids
+        rest = {**line.context.values, **line.given()}
         names.move(rest, names.RESERVED_BESIDE_IDS)
-        line = {**self._head(logger, level, text_of(event, self.cleaner.value), ids, None), **rest}
-        line[ERRORS] = [said("pipeline", error)]
-        self.deliver(self.cleaner.cleaned(line), level, "")
-
-
-def _given(args: tuple[Any, ...]) -> dict[str, Any]:
-    return {"positional_args": args} if args else {}
+        line.stamp_ns = None
+        event = {**self._head(line, text_of(line.said, self.cleaner.value)), **rest}
+        event[ERRORS] = [said("pipeline", error)]
+        self.deliver(self.cleaner.cleaned(event), line.level, "")
 
 
 def _wrong_result(result: object) -> str:

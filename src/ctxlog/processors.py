@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from ctxlog.limits import DEFAULT_LIMITS, Limits
 from ctxlog.names import KEPT
+from ctxlog.ordinary import ITEMS, SIMPLE, WALKED, depth_for, ordinary
+from ctxlog.plain import plain
 from ctxlog.redact import Redaction
 from ctxlog.texts import NAME_CHARS
-from ctxlog.values import name_of, plain
+from ctxlog.values import name_of
 from ctxlog.walk import INT_MAX, INT_MIN, unused
 
 if TYPE_CHECKING:
@@ -40,6 +42,8 @@ class Clean:
         self.redaction = Redaction() if redaction is None else redaction
         self.limits = limits
         self.safe: set[str] = set()  # names found to need no look: not secret, short, ASCII
+        self.depth = depth_for(limits, self.redaction)
+        self.items = min(ITEMS, limits.items)
 
     def __call__(
         self, logger: Any, method_name: str, event_dict: MutableMapping[str, Any]
@@ -67,6 +71,18 @@ class Clean:
             else:
                 return event
         return self.cleaned(event)
+
+    def ordinary(self, event: dict[str, Any]) -> bool:
+        """Return whether an event may be encoded as it is, if its JSON is not too long then."""
+        if not self.safe.issuperset(event) or self.redaction.patterns:
+            return False
+        if SIMPLE.issuperset(map(type, event.values())):
+            return True
+        for value in event.values():
+            kind = type(value)
+            if kind not in SIMPLE and (kind not in WALKED or not ordinary(value, self, self.depth)):
+                return False
+        return True
 
     def cleaned(self, event: Mapping[str, Any]) -> dict[str, Any]:
         """Return a cleaned copy of the event."""

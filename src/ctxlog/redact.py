@@ -180,7 +180,7 @@ class Redaction:
         return answer
 
     def apply(self, event: Mapping[str, Any]) -> dict[str, Any]:
-        """Return a masked copy of a plain event (:func:`ctxlog.values.plain`), at any depth.
+        """Return a masked copy of a plain event (:func:`ctxlog.plain.plain`), at any depth.
 
         The second of a pair in a list is masked too when the first is a secret name, as headers
         come so.

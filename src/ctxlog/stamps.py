@@ -15,7 +15,8 @@ from ctxlog.context.spans import current_ids
 from ctxlog.counting import counters
 from ctxlog.ids import TraceIds, valid_span_id, valid_trace_id
 from ctxlog.limits import DEFAULT_LIMITS
-from ctxlog.values import freeze_fields, plain
+from ctxlog.plain import plain
+from ctxlog.values import freeze_fields
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Normalise values: what binding keeps (:func:`freeze`), what a renderer gets (:func:`plain`).
+"""Normalise values: what binding keeps (:func:`freeze`). A renderer gets :mod:`ctxlog.plain` ones.
 
 Both run one walk that no value can break: types are told by ``type(value)``, a hostile method costs
 its own value only, and depth, items and text are bounded, visibly.
@@ -12,26 +12,15 @@ from __future__ import annotations
 from itertools import islice
 
 from ctxlog.errors import UsageError
-from ctxlog.texts import NAME_CHARS, cut, kept_of, mro_of, name_of, safe_repr, safe_str, type_name
-from ctxlog.walk import HANDLERS, INT_MAX, INT_MIN, SHORT, Walk, foreign_pairs, is_mapping, unused
+from ctxlog.texts import NAME_CHARS, cut, mro_of, name_of, safe_repr, safe_str, type_name
+from ctxlog.walk import HANDLERS, SHORT, Walk, foreign_pairs, is_mapping, unused
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from typing import Any, Final, NoReturn, Protocol
+    from typing import Any, Final, NoReturn
 
-    class Bounds(Protocol):
-        """What :func:`plain` needs to know; :class:`ctxlog.limits.Limits` has it."""
-
-        @property
-        def value_bytes(self) -> int: ...
-        @property
-        def line_bytes(self) -> int: ...
-        @property
-        def depth(self) -> int: ...
-        @property
-        def items(self) -> int: ...
-
+    from ctxlog.walk import Handler
 
 __all__ = [
     "MASK",
@@ -42,7 +31,6 @@ __all__ = [
     "freeze_fields",
     "lazy",
     "name_of",
-    "plain",
     "safe_repr",
     "safe_str",
 ]
@@ -55,8 +43,6 @@ DEPTH = 16
 ITEMS = 256
 FIELDS = 1024  # of one mapping of fields
 WORK = 16_384  # one item is 1, 64 characters are 1; else shared references grow without bound
-
-_INT_BITS = 13_287  # 4,000 decimal digits; Python itself refuses to write more than 4,300
 
 
 class Secret:
@@ -200,44 +186,6 @@ def freeze_fields(
     return out
 
 
-def plain(
-    value: object,
-    limits: Bounds,
-    is_secret: Callable[[str], bool] | None = None,
-    mask: str = MASK,
-    where: str | None = None,
-) -> Any:
-    """Return what a renderer may be given: JSON's own types, within ``limits``.
-
-    Texts hold no lone surrogates and, mark included, at most ``limits.value_bytes`` (if that is 48
-    or more); integers
-    fit 64 bits, others are text; floats are finite or named; mappings are dicts with text keys.
-    A :class:`Secret`, and whatever is under a key for which ``is_secret(key)`` holds, is ``mask``;
-    so is the second of a pair in a sequence when the first is such a name (headers). A
-    :class:`Lazy` is computed. Never raises.
-
-    Args:
-        value: anything.
-        limits: what a value may have.
-        is_secret: told a key; with ``where`` the dotted path of keys that leads to it.
-        mask: what is written for a secret.
-        where: the path of this value itself, ``""`` for a whole event.
-
-    Example:
-        >>> from ctxlog.limits import DEFAULT_LIMITS
-        >>> plain({"a": (2**80, float("nan"))}, DEFAULT_LIMITS)
-        {'a': ['1208925819614629174706176', 'NaN']}
-    """
-    kind = type(value)
-    if kind is str:
-        return _utf8(value, limits.value_bytes)  # type: ignore[arg-type]
-    if value is None or kind is bool:
-        return value
-    if kind is int and INT_MIN <= value <= INT_MAX:  # type: ignore[operator]
-        return value
-    return _Plain(limits, is_secret, mask, where).safely(value, limits.depth)
-
-
 def _field_pairs(fields: Any) -> tuple[list[tuple[object, object]], int]:
     kind = type(fields)
     if any(base is dict for base in mro_of(kind)):  # not `in`: a metaclass's equality may lie
@@ -252,20 +200,6 @@ def _field_pairs(fields: Any) -> tuple[list[tuple[object, object]], int]:
     except BaseException as error:  # noqa: BLE001 - logging never raises into the application
         text = f"<{type_name(kind)}: items raised {type_name(type(error))}>"
         return [("fields", cut(text, NAME_CHARS))], 1
-
-
-def _utf8(text: str, limit: int) -> str:
-    if text.isascii():
-        size = len(text)
-        if size <= limit:
-            return text
-        room = kept_of(limit)
-        return f"{text[:room]}…[+{size - room} bytes]"
-    data = text.encode("utf-8", "backslashreplace")  # a lone surrogate becomes its escape
-    if len(data) <= limit:
-        return data.decode("utf-8")
-    kept = data[: kept_of(limit)].decode("utf-8", "ignore")  # ignored: part of a character
-    return f"{kept}…[+{len(data) - len(kept.encode())} bytes]"
 
 
 class _Freeze(Walk):
@@ -283,6 +217,11 @@ class _Freeze(Walk):
         self.mask = MASK
         self.where = None
 
+    def reader_of(self, kind: type) -> Handler:
+        from ctxlog.readers import reader_of  # here: most bind texts and numbers
+
+        return reader_of(kind)
+
     def text(self, value: str) -> str:
         return cut(value, self.afforded(len(value)))
 
@@ -294,51 +233,6 @@ class _Freeze(Walk):
 
     def ended(self, out: list[object]) -> tuple[object, ...]:
         return tuple(out)
-
-
-class _Plain(Walk):
-    """The walk for what a renderer is given."""
-
-    __slots__ = ()
-
-    def __init__(
-        self,
-        limits: Bounds,
-        is_secret: Callable[[str], bool] | None,
-        mask: str,
-        where: str | None,
-    ) -> None:
-        self.items = items = limits.items
-        self.left = items * 16 + limits.line_bytes // 32  # a few times what a line can hold
-        self.text_limit = limits.value_bytes
-        self.short = min(SHORT, limits.value_bytes)
-        self.path = []
-        self.is_secret = is_secret
-        self.mask = mask
-        self.where = where
-
-    def text(self, value: str) -> str:
-        return _utf8(value, self.afforded(len(value)))
-
-    def integer(self, value: int) -> object:
-        if INT_MIN <= value <= INT_MAX:
-            return value
-        if value.bit_length() <= _INT_BITS:
-            try:
-                return self.text(str(value))
-            except ValueError:  # the interpreter may be set to write fewer digits
-                pass
-        return self.text(hex(value))
-
-    def real(self, value: float) -> object:
-        if value - value == 0.0:  # finite: infinity minus itself is no number
-            return value
-        if value != value:  # noqa: PLR0124 - only NaN differs from itself
-            return "NaN"
-        return "Infinity" if value > 0 else "-Infinity"
-
-    def ended(self, out: list[object]) -> list[object]:
-        return out
 
 
 def _secret(walk: Walk, value: Secret, _room: int) -> object:

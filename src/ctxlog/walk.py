@@ -11,17 +11,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from itertools import islice
 
-from ctxlog.texts import (
-    NAME_CHARS,
-    bytes_text,
-    cut,
-    mro_of,
-    name_of,
-    safe_repr,
-    safe_str,
-    type_name,
-    type_path,
-)
+from ctxlog.texts import NAME_CHARS, cut, name_of, type_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,6 +19,9 @@ if TYPE_CHECKING:
     from typing import Any, TypeAlias
 
     Handler: TypeAlias = "Callable[[Walk, Any, int], object]"
+
+#: How values of a type are read, by id: a class's own hash and equality may lie.
+HANDLERS: dict[int, Handler] = {}
 
 SHORT = 64  # characters of a text that cost nothing, and as many cost as much as one item
 INT_MIN, INT_MAX = -(2**63), 2**64 - 1  # what 64 bits hold, signed or not
@@ -78,7 +71,7 @@ class Walk:
             return self.real(value)
         height, where = len(self.path), self.where
         try:
-            return _handler_of(kind)(self, value, room)
+            return self.reader_of(kind)(self, value, room)
         except (KeyboardInterrupt, SystemExit):
             raise
         except BaseException as error:  # noqa: BLE001 - a value must not break its line
@@ -158,7 +151,7 @@ class Walk:
 
     def record(self, value: object, names: Iterable[str], room: int) -> object:
         """Walk the named attributes of an object as a mapping."""
-        pairs = [(name, _attribute(value, name)) for name in names]
+        pairs = [(name, attribute(value, name)) for name in names]
         return self.mapping(value, pairs, len(pairs), room)
 
     def afforded(self, size: int) -> int:
@@ -170,6 +163,10 @@ class Walk:
         limit = self.text_limit
         self.left = max(0, self.left - min(size, limit) // SHORT)
         return limit
+
+    @abstractmethod
+    def reader_of(self, kind: type) -> Handler:
+        """Return what reads values of a type that is none of the common ones."""
 
     @abstractmethod
     def text(self, value: str) -> str:
@@ -193,7 +190,8 @@ def _unreadable(value: object, error: BaseException) -> str:
     return cut(f"<{kind}: unreadable, {raised}>", NAME_CHARS)
 
 
-def _attribute(value: object, name: str) -> object:
+def attribute(value: object, name: str) -> object:
+    """Return an attribute, or a text that says what its property raised."""
     try:
         return getattr(value, name)
     except (KeyboardInterrupt, SystemExit):
@@ -257,155 +255,3 @@ def unused(name: str, taken: dict[str, object]) -> str:
     while f"{name}~{number}" in taken:
         number += 1
     return f"{name}~{number}"
-
-
-# -- by type: how each known one is read; subclasses are found through their bases ----------------
-
-
-def _text(walk: Walk, value: Any, _room: int) -> object:
-    return walk.text(str.__str__(value))
-
-
-def _integer(walk: Walk, value: Any, _room: int) -> object:
-    return walk.integer(int.__int__(value))
-
-
-def _real(walk: Walk, value: Any, _room: int) -> object:
-    return walk.real(float.__float__(value))
-
-
-def _dict(walk: Walk, value: Any, room: int) -> object:
-    return walk.mapping(value, dict.items(value), dict.__len__(value), room)
-
-
-def _list(walk: Walk, value: Any, room: int) -> object:
-    return walk.sequence(value, list.__iter__(value), list.__len__(value), room)
-
-
-def _tuple(walk: Walk, value: Any, room: int) -> object:
-    size = tuple.__len__(value)
-    names = getattr(type(value), "_fields", None)
-    if type(names) is tuple and len(names) == size and all(type(name) is str for name in names):
-        # a named tuple: by name, so that a secret's name is seen
-        return walk.mapping(value, zip(names, tuple.__iter__(value), strict=True), size, room)
-    return walk.sequence(value, tuple.__iter__(value), size, room)
-
-
-def _set(walk: Walk, value: Any, room: int) -> object:
-    return walk.sequence(value, set.__iter__(value), set.__len__(value), room)
-
-
-def _frozenset(walk: Walk, value: Any, room: int) -> object:
-    return walk.sequence(value, frozenset.__iter__(value), frozenset.__len__(value), room)
-
-
-def _sized(walk: Walk, value: Any, room: int) -> object:
-    return walk.sequence(value, iter(value), len(value), room)
-
-
-def _deque(walk: Walk, value: Any, room: int) -> object:
-    from collections import deque
-
-    return walk.sequence(value, deque.__iter__(value), deque.__len__(value), room)
-
-
-def _bytes(walk: Walk, value: Any, _room: int) -> object:
-    return walk.text(bytes_text(value, walk.text_limit))
-
-
-def _exception(walk: Walk, value: Any, _room: int) -> object:
-    return walk.text(f"{type_name(type(value))}: {safe_str(value, walk.text_limit)}")
-
-
-def _printed(walk: Walk, value: Any, _room: int) -> object:
-    return walk.text(safe_str(value))
-
-
-def _isoformat(walk: Walk, value: Any, _room: int) -> object:
-    return walk.text(str.__str__(value.isoformat()))
-
-
-def _enum(walk: Walk, value: Any, room: int) -> object:
-    return walk.walk(value.value, room - 1) if room > 0 else "<depth>"
-
-
-def _as_dict(walk: Walk, value: Any, room: int) -> object:
-    return walk.walk(value.to_dict(), room - 1) if room > 0 else "<depth>"
-
-
-def _numpy(walk: Walk, value: Any, room: int) -> object:
-    return walk.walk(value.item(), room - 1) if room > 0 else "<depth>"
-
-
-def _model(walk: Walk, value: Any, names: Iterable[str], room: int) -> object:
-    """Walk a model of a generated API client: what is set, with the kind that its class stands for."""
-    pairs: list[tuple[object, object]] = [
-        (name, item) for name in names if (item := _attribute(value, name)) is not None
-    ]
-    for kind in SECRET_KINDS:
-        if type(value).__name__.endswith(kind):  # V1Secret: lists leave out the kind of their items
-            pairs.insert(0, ("kind", kind))
-            pairs = list(dict(pairs).items())
-    return walk.mapping(value, pairs, len(pairs), room)
-
-
-def _object(walk: Walk, value: Any, room: int) -> object:
-    kind = type(value)
-    names = getattr(kind, "openapi_types", None)
-    if type(names) is dict:
-        return _model(walk, value, names, room)
-    if getattr(kind, "__dataclass_fields__", None) is not None:
-        from dataclasses import fields
-
-        return walk.record(value, [field.name for field in fields(kind) if field.repr], room)
-    if is_mapping(kind):
-        pairs, size = foreign_pairs(value, walk.items)
-        return walk.mapping(value, pairs, size, room)
-    return walk.text(safe_repr(value))
-
-
-HANDLERS: dict[int, Handler] = {  # by id: a class's own hash and equality may lie
-    id(str): _text,
-    id(int): _integer,
-    id(float): _real,
-    id(dict): _dict,
-    id(list): _list,
-    id(tuple): _tuple,
-    id(set): _set,
-    id(frozenset): _frozenset,
-    id(bytes): _bytes,
-    id(bytearray): _bytes,
-    id(memoryview): _bytes,
-    id(type({}.keys())): _sized,
-    id(type({}.values())): _sized,
-    id(type({}.items())): _sized,
-    id(BaseException): _exception,
-}
-
-NAMED: dict[str, Handler] = {  # by name: nothing is imported for a type nobody uses
-    "collections.deque": _deque,
-    "datetime.date": _isoformat,
-    "datetime.datetime": _isoformat,
-    "datetime.time": _isoformat,
-    "datetime.timedelta": _printed,
-    "decimal.Decimal": _printed,
-    "enum.Enum": _enum,
-    "ipaddress._BaseAddress": _printed,
-    "ipaddress._BaseNetwork": _printed,
-    "numpy.generic": _numpy,
-    "kubernetes.dynamic.resource.ResourceField": _as_dict,
-    "kubernetes.dynamic.resource.ResourceInstance": _as_dict,
-    "kubernetes_asyncio.dynamic.resource.ResourceField": _as_dict,
-    "kubernetes_asyncio.dynamic.resource.ResourceInstance": _as_dict,
-    "pathlib.PurePath": _printed,
-    "pathlib._local.PurePath": _printed,
-    "uuid.UUID": _printed,
-}
-
-
-def _handler_of(kind: type) -> Handler:
-    for base in mro_of(kind):
-        handler = HANDLERS.get(id(base)) or NAMED.get(type_path(base))
-        if handler is not None:
-            return handler
-    return _object

@@ -5,6 +5,10 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pytest
+
+import ctxlog.context
+
 ASK = """
 import sys
 before = set(sys.modules)
@@ -22,3 +26,52 @@ def test_it_loads_the_standard_library_alone_and_little_of_it():
         capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert "[]\n[]\n" == found.stdout
+
+
+LATER = """
+import sys
+import ctxlog.context
+for name in ("providers", "resource", "variables", "travel", "steps"):
+    assert f"ctxlog.context.{name}" not in sys.modules, name
+assert "ctxlog.readers" not in sys.modules
+for name in ("providers", "resource", "variables", "travel"):
+    assert getattr(ctxlog.context, name) is sys.modules[f"ctxlog.context.{name}"]
+"""
+
+
+def run(program: str) -> subprocess.CompletedProcess[str]:
+    """Run a program that finds ctxlog."""
+    return subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False
+    )
+
+
+def test_what_few_need_is_loaded_when_it_is_asked_for():
+    """The modules that capturing and entering do without come in by their names."""
+    found = run(LATER)
+    assert ("", 0) == (found.stderr, found.returncode)
+
+
+def test_an_unknown_module_is_an_attribute_error():
+    """A name that is no module of the context's is refused as on any module."""
+    with pytest.raises(AttributeError, match="no attribute 'provider'"):
+        getattr(ctxlog.context, "provider")  # noqa: B009 - type checkers know better
+
+
+AT_THE_END = """
+import builtins, os
+from ctxlog.context.fields import bind_context, get_context
+
+class Late:
+    def __del__(self, bind=bind_context, get=get_context, write=os.write):
+        bind(at={1}, n=2)
+        write(1, f"{get()}".encode())
+
+builtins.late = Late()
+"""
+
+
+def test_a_finaliser_that_the_interpreter_calls_last_binds_safely():
+    """Where nothing can be imported any more, a value that needs it says so, and nothing raises."""
+    found = run(AT_THE_END)
+    assert ("{'at': '<set: unreadable, ImportError>', 'n': 2}", "") == (found.stdout, found.stderr)

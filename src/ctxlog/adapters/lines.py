@@ -22,6 +22,7 @@ from ctxlog.context.snapshot import snapshot
 from ctxlog.counting import counters
 from ctxlog.errors import UsageError
 from ctxlog.levels import name_of, parse
+from ctxlog.line import Line
 from ctxlog.runtime import runtime
 from ctxlog.stamps import Stamp, stamp_now
 
@@ -196,9 +197,10 @@ class Lines(io.TextIOBase):
             runtime.unconfigured(_Plain(logger), level, event or "", (), fields)
         elif level >= runtime.threshold(logger):
             said = "" if event is None else event
-            pipeline.process(
-                logger, level, said, (), fields, stamp_ns=stamp_ns, stamp=stamp, level_text=text
-            )
+            made = Line(logger, level, said, (), fields, None)
+            made.stamp_ns, made.level_text = stamp_ns, text
+            made.written_at(stamp)
+            pipeline.process(made)
 
     def _level_in(self, fields: dict[str, Any]) -> tuple[int, str | None]:
         for name in _LEVEL:

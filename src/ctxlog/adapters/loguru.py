@@ -19,6 +19,7 @@ from ctxlog.context.fields import Fields
 from ctxlog.context.snapshot import Snapshot
 from ctxlog.errors import UsageError
 from ctxlog.levels import NAMES, parse
+from ctxlog.line import Line
 from ctxlog.runtime import runtime
 from ctxlog.sinks.sink import Sink
 from ctxlog.stamps import ATTRIBUTE, NOWHERE, Stamp, received, stamp_now
@@ -126,18 +127,12 @@ def take(message: Any) -> None:
                 fields.setdefault("code.line.number", record["line"])
                 fields.setdefault("code.function.name", f"{name}.{record['function']}")
             text = NAMES[level.no] if level.no in _USUAL else level.name.lower()
-            pipeline.process(
-                name,
-                level.no,
-                record["message"],
-                (),
-                fields,
-                method=text,
-                stamp_ns=round(record["time"].timestamp() * 1e6) * 1_000,
-                level_text=text,
-                door=DOOR,
-                stamp=stamp,
-            )
+            line = Line(name, level.no, record["message"], (), fields, None)
+            line.method = line.level_text = text
+            line.stamp_ns = round(record["time"].timestamp() * 1e6) * 1_000
+            line.door = DOOR
+            line.written_at(stamp)
+            pipeline.process(line)
     finally:
         _INSIDE.reset(token)
 

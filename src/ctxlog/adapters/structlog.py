@@ -21,6 +21,7 @@ import structlog
 
 from ctxlog import names
 from ctxlog.levels import NUMBERS
+from ctxlog.line import Line
 from ctxlog.runtime import runtime
 from ctxlog.stamps import stamp_now
 
@@ -128,10 +129,9 @@ def deliver(logger: Any, method_name: str, event_dict: MutableMapping[str, Any])
         target = logger if type(logger) is Named and logger.name == name else Named(name)
         runtime.emit(target, level, event, (), fields)
     else:
-        pipeline.process(
-            name, level, event, (), fields, method=method_name, stamp_ns=stamp_ns,
-            level_text=text, door=DOOR,
-        )  # fmt: skip
+        line = Line(name, level, event, (), fields, None)
+        line.method, line.stamp_ns, line.level_text, line.door = method_name, stamp_ns, text, DOOR
+        pipeline.process(line)
     raise structlog.DropEvent
 
 

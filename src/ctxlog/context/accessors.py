@@ -190,27 +190,24 @@ def enter_carried(carried: Carried) -> Undo:
     accessors = active()
     if not accessors:
         return ()
-    pairs: Carried
     if len(carried) == len(accessors) == 1 and carried[0][0] is accessors[0]:
         # nearly always: OpenTelemetry's alone; 0.3 us of a wrapped call
         accessor, value = carried[0]
         try:
             return ((accessor, accessor.enter(value)),)
-        except Exception:  # noqa: BLE001 - the general way counts it and enters nothing
-            pairs = carried
-    elif len(carried) == len(accessors) and all(map(_same, carried, accessors)):
-        pairs = carried  # as captured: nobody registered or woke since
-    else:
+        except Exception:  # noqa: BLE001 - a foreign library must not break the block
+            return _instead(accessor, value)
+    pairs = carried
+    if len(carried) != len(accessors) or not all(map(_same, carried, accessors)):
+        # somebody registered or woke since the capture
         captured = {accessor.name: value for accessor, value in carried}
         pairs = tuple((each, captured.get(each.name, MISSING)) for each in accessors)
-    undo = []
+    undo: list[tuple[Accessor, Any]] = []
     for accessor, value in pairs:
         try:
             undo.append((accessor, accessor.enter(value)))
         except Exception:  # noqa: BLE001 - the others still have to be entered
-            counters.add("errors.accessor")
-            if value is not MISSING:  # right or absent: what was there before must not show
-                _enter_nothing(accessor, undo)
+            undo.extend(_instead(accessor, value))
     return tuple(undo)
 
 
@@ -223,10 +220,8 @@ def replace_carried(carried: Carried) -> None:
                 break  # somebody registered or woke since: all of them, once more
             try:
                 accessor.enter(value)
-            except Exception:  # noqa: BLE001 - as in enter_carried
-                counters.add("errors.accessor")
-                if value is not MISSING:
-                    _enter_nothing(accessor, [])
+            except Exception:  # noqa: BLE001 - the same
+                _instead(accessor, value)
         else:
             return
     enter_carried(carried)
@@ -236,11 +231,16 @@ def _same(pair: tuple[Accessor, Any], accessor: Accessor) -> bool:
     return pair[0] is accessor
 
 
-def _enter_nothing(accessor: Accessor, undo: list[tuple[Accessor, Any]]) -> None:
+def _instead(accessor: Accessor, value: Any) -> Undo:
+    """Count that a value cannot be entered, and enter nothing: right or absent, never what was there."""
+    counters.add("errors.accessor")
+    if value is MISSING:
+        return ()
     try:
-        undo.append((accessor, accessor.enter(MISSING)))
+        return ((accessor, accessor.enter(MISSING)),)
     except Exception:  # noqa: BLE001 - then it cannot be helped
         counters.add("errors.accessor")
+        return ()
 
 
 def leave_carried(undo: Undo) -> None:

@@ -8,10 +8,11 @@ interpreter (https://github.com/python/cpython/issues/97922), where nothing is h
 
 from __future__ import annotations
 
-import gc
 import sys
 
 AFFECTED = sys.version_info < (3, 12)
+if sys.version_info < (3, 12):  # here: a finaliser at the interpreter's end can import nothing
+    import gc
 
 
 class Collector:
@@ -29,7 +30,7 @@ class Collector:
 
     def watch(self) -> None:
         """Know from now on; where it makes no difference, nothing is done."""
-        if AFFECTED and not self.watched:
+        if sys.version_info < (3, 12) and not self.watched:
             self.watched = True
             gc.callbacks.append(self._told)
 

@@ -1,46 +1,25 @@
 """Decorating: each call of a function in a scope of its own, each step of a generator in its frame.
 
-The kinds are told apart by code flags, as :mod:`inspect` does, without importing it.
+Generators are in :mod:`ctxlog.context.steps`. The kinds are told apart by code flags, as
+:mod:`inspect` does, without importing it.
 """
 
 from __future__ import annotations
 
 import sys
-from contextvars import copy_context
 
-from ctxlog.context.accessors import capture, enter_carried, leave_carried
-from ctxlog.context.collector import COLLECTOR
-from ctxlog.context.fields import CURRENT, Frame, leave
-from ctxlog.context.raised import remember
 from ctxlog.errors import UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
+    from collections.abc import Callable
     from types import FunctionType as FunctionType  # noqa: PLC0414 - others take it from here
-    from types import TracebackType
-    from typing import Any, ParamSpec, Protocol, Self, TypeVar
+    from typing import Any, ParamSpec, TypeVar
 
-    from ctxlog.context.accessors import Carried, Undo
-    from ctxlog.context.fields import Fields
+    from ctxlog.context.steps import Enterable
 
     P = ParamSpec("P")
     R = TypeVar("R")
-
-    class Enterable(Protocol):
-        """What a call is run in, made anew for each call: a scope, an entry, a snapshot's scope."""
-
-        def __enter__(self) -> object: ...
-        def __exit__(
-            self,
-            kind: type[BaseException] | None,
-            error: BaseException | None,
-            traceback: TracebackType | None,
-            /,
-        ) -> object: ...
-        def open(self, below: Fields) -> tuple[Fields, Carried]:
-            """Return what its frame holds above ``below``, and what else is current there."""
-            ...
 
 
 if not TYPE_CHECKING:  # `types` costs a tenth of the whole import
@@ -135,7 +114,16 @@ def decorate(function: Callable[P, R], make: Callable[[], Enterable]) -> Callabl
         raise UsageError(message)
     from functools import update_wrapper  # here: `import ctxlog.context` stays small
 
-    wrapper = _WRAPPERS[kind_of(function)](function, make)
+    kind = kind_of(function)
+    if kind is PLAIN:
+        wrapper = _plain(function, make)
+    elif kind is COROUTINE:
+        wrapper = _coroutine(function, make)
+    else:
+        from ctxlog.context import steps  # here: few things are generators
+
+        wrap = steps.of_generator if kind is GENERATOR else steps.of_async_generator
+        wrapper = wrap(function, make)
     if not hasattr(function, "__name__"):  # a partial, an object: called as what it calls
         wrapper.__name__ = getattr(getattr(function, "func", None), "__name__", "in_scope")
     update_wrapper(wrapper, function)
@@ -156,146 +144,3 @@ def _coroutine(function: Callable[..., Any], make: Callable[[], Enterable]) -> C
             return await function(*args, **kwargs)
 
     return in_scope
-
-
-def _generator(function: Callable[..., Any], make: Callable[[], Enterable]) -> Callable[..., Any]:
-    COLLECTOR.watch()
-
-    def in_scope(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
-        steps = Steps(make)
-        generator = function(*args, **kwargs)
-        step: Callable[[Any], Any] = generator.send
-        value: Any = None
-        try:
-            while True:
-                try:
-                    if COLLECTOR.at_work:  # an abandoned one: its last step leaves this context be
-                        item = copy_context().run(_one_step, steps, step, value)
-                    else:
-                        with steps:
-                            item = step(value)
-                finally:
-                    value = None  # an exception kept here would keep this frame, and so itself
-                try:
-                    step, value = generator.send, (yield item)
-                except BaseException as error:  # noqa: BLE001 - it is the generator's, also its exit
-                    step, value = generator.throw, error
-        except StopIteration as stop:
-            steps.finish(None)
-            return stop.value
-        except BaseException as error:
-            steps.finish(error)
-            raise
-
-    return in_scope
-
-
-def _one_step(steps: Steps, step: Callable[[Any], Any], value: Any) -> Any:
-    with steps:
-        return step(value)
-
-
-def _async_generator(
-    function: Callable[..., Any], make: Callable[[], Enterable]
-) -> Callable[..., Any]:
-    async def in_scope(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
-        steps = Steps(make)
-        generator = function(*args, **kwargs)
-        step: Callable[[Any], Awaitable[Any]] = _first_step
-        value: Any = generator
-        try:
-            while True:
-                try:
-                    with steps:
-                        item = await step(value)
-                finally:
-                    value = None  # as above
-                try:
-                    step, value = generator.asend, (yield item)
-                except BaseException as error:  # noqa: BLE001 - it is the generator's, also its exit
-                    step, value = generator.athrow, error
-        except StopAsyncIteration:
-            steps.finish(None)
-        except BaseException as error:
-            steps.finish(error)
-            raise
-
-    return in_scope
-
-
-def _first_step(generator: AsyncGenerator[Any, Any]) -> Awaitable[Any]:
-    """Return the first step of an async generator that the event loop is not told of.
-
-    The loop closes at shutdown, and finalises, what it was told of: that must be the decorated
-    generator, which closes this one in its frames; not both at once, this one in no frame.
-    """
-    hooks = sys.get_asyncgen_hooks()
-    sys.set_asyncgen_hooks(None, None)
-    try:
-        return generator.asend(None)
-    finally:
-        sys.set_asyncgen_hooks(*hooks)
-
-
-_WRAPPERS = {
-    PLAIN: _plain,
-    COROUTINE: _coroutine,
-    GENERATOR: _generator,
-    ASYNC_GENERATOR: _async_generator,
-}
-
-
-class Steps:
-    """A block for each step of a generator; between steps the consumer's chain is untouched.
-
-    Each step hangs the generator's own frames on a mark above the consumer's chain of that moment.
-    Leaving the mark gives the consumer its chain back, whatever the step entered or left; in a
-    foreign context the mark is not found and nothing changes.
-    """
-
-    __slots__ = ("_carried", "_mark", "_own", "_scope")
-
-    def __init__(self, make: Callable[[], Enterable]) -> None:
-        self._scope = make()
-        self._own: list[tuple[Fields, object, Undo]] = []
-        self._carried: Carried | None = None
-
-    def __enter__(self) -> Self:
-        outer = CURRENT.get()
-        if self._carried is None:  # the first step: the scope opens on what the consumer has now
-            fields, self._carried = self._scope.open(outer.fields)
-            self._own = [(fields, self._scope, ())]
-        frame = self._mark = Frame(outer.fields, outer, self, enter_carried(self._carried))
-        for fields, owner, undo in self._own:
-            frame = Frame(fields, frame, owner, undo)
-        CURRENT.set(frame)
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        if error is not None:
-            remember(error, CURRENT.get().fields)
-        mark, own = self._mark, []
-        frame: Frame | None = CURRENT.get()
-        while frame is not None and frame is not mark:
-            own.append((frame.fields, frame.owner, frame.undo))
-            frame = frame.parent
-        if frame is None:
-            leave(self)  # says that it is not there
-            return
-        own.reverse()
-        self._own = own
-        if mark.undo:
-            self._carried = capture()
-            leave_carried(mark.undo)
-        CURRENT.set(mark.parent or frame)
-
-    def finish(self, error: BaseException | None) -> None:
-        """Tell what the steps ran in that the generator has ended, if it wants to know."""
-        ended = getattr(self._scope, "ended", None)
-        if ended is not None:
-            ended(error)

@@ -11,10 +11,12 @@ import sys
 from contextvars import ContextVar
 
 from ctxlog.context.accessors import MISSING, register_accessor
+from ctxlog.context.fields import thaw
+from ctxlog.values import SCALARS, freeze_fields
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from typing import Any, TypeAlias
 
     Values: TypeAlias = dict[str, object]
@@ -130,6 +132,94 @@ def _structlog_values(registry: Any = None) -> Values | None:
     return found or None
 
 
+def faithful(value: Any, depth: int = 16) -> bool:
+    """Return whether JSON gives a value back as it is.
+
+    Example:
+        >>> faithful({"a": [1, None]}), faithful((1,)), faithful({1: 2})
+        (True, False, False)
+    """
+    kind = type(value)
+    if kind in SCALARS:
+        return True
+    if depth and kind is list:
+        return all(faithful(item, depth - 1) for item in value)
+    if depth and kind is dict:
+        return all(type(name) is str and faithful(value[name], depth - 1) for name in value)
+    return False
+
+
+class StructlogAccessor:
+    """``structlog.contextvars`` travel in a snapshot; missing means that none is bound."""
+
+    name = "structlog"
+
+    def capture(self) -> Any:
+        """Return what is bound, by name; structlog's registry is read, not all variables."""
+        if TRACKING.on and not used():
+            return MISSING
+        registry = _registry()
+        found = {}
+        for key, var in list(registry.items()):  # other threads bind names that are new
+            value = var.get(...)
+            if value is not ...:
+                found[key] = value
+        return found or MISSING
+
+    def enter(self, value: Any) -> Any:
+        """Bind ``value`` and nothing else; return what was bound before."""
+        if value is MISSING and TRACKING.on and not used():
+            return MISSING
+        before = self.capture()
+        if before is not MISSING or value is not MISSING:
+            _set({} if value is MISSING else value)
+        return before
+
+    def leave(self, before: Any) -> None:
+        """Bind what was bound before and nothing else."""
+        if before is not MISSING or not TRACKING.on or used():
+            _set({} if before is MISSING else before)
+
+    def dump(self, value: Any, replaced: Callable[[str], None]) -> object:
+        """Return what is bound, normalised; what is none of the plain types is named."""
+        for key, item in value.items():
+            if type(item) not in SCALARS and not faithful(item):
+                replaced(f"{self.name}.{key.removeprefix(_PREFIX)}")
+        return {key: _jsonable(item) for key, item in freeze_fields(value, {}).items()}
+
+    def load(self, data: Any) -> Any:
+        """Return what was bound; values that are no text, number or container are refused."""
+        fields = freeze_fields(data, {})
+        bound = {key: thaw(item) for key, item in fields.items() if key.startswith(_PREFIX)}
+        return bound or MISSING
+
+
+def _jsonable(value: Any) -> object:
+    if type(value) is tuple:
+        return [_jsonable(item) for item in value]
+    if type(value) is dict:
+        return {name: _jsonable(item) for name, item in value.items()}
+    return value if type(value) in SCALARS else repr(value)  # a secret's repr is a mask
+
+
+def _registry() -> dict[str, ContextVar[Any]]:
+    """Return structlog's registry; not kept, for :func:`track` swaps it."""
+    found: Any = getattr(_modules.get(STRUCTLOG), "_CONTEXT_VARS", None)
+    return found if isinstance(found, dict) else {}
+
+
+def _set(bound: Mapping[str, object]) -> None:
+    registry = _registry()
+    for key, var in list(registry.items()):
+        if key not in bound and var.get(...) is not ...:
+            var.set(...)
+    fresh = {key.removeprefix(_PREFIX): item for key, item in bound.items() if key not in registry}
+    if fresh:
+        _modules[STRUCTLOG].bind_contextvars(**fresh)
+    for key, item in bound.items():
+        registry[key].set(item)
+
+
 class LoguruAccessor:
     """What is bound with loguru's ``contextualize``; missing means that nothing is."""
 
@@ -161,4 +251,5 @@ class LoguruAccessor:
             var.set(before)
 
 
+register_accessor(StructlogAccessor(), when_loaded=STRUCTLOG)
 register_accessor(LoguruAccessor(), when_loaded=LOGURU)

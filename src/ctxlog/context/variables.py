@@ -1,24 +1,17 @@
-"""Variables: other people's ContextVars that travel in snapshots, each by its accessor.
-
-structlog's own registry travels as soon as structlog is loaded; any other ContextVar once it was
-given to :func:`carry_var`.
-"""
+"""Variables: any ContextVar travels in snapshots once it was given to :func:`carry_var`."""
 
 from __future__ import annotations
 
-import sys
 from contextvars import ContextVar
 
 from ctxlog.context.accessors import MISSING, register_accessor
-from ctxlog.context.fields import thaw
-from ctxlog.context.foreign import STRUCTLOG, TRACKING, used
+from ctxlog.context.foreign import faithful
 from ctxlog.errors import UsageError
 from ctxlog.texts import NAME_CHARS
-from ctxlog.values import SCALARS, freeze_fields
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
     from typing import Any
 
 
@@ -62,7 +55,7 @@ class VarAccessor:
         """Return the value if JSON gives the same back; an error otherwise: it stays behind."""
         if self._dump is not None:
             return self._dump(value)
-        if not _faithful(value):
+        if not faithful(value):
             message = f"{type(value).__name__} is not one of JSON's types"
             raise TypeError(message)
         return value
@@ -70,17 +63,6 @@ class VarAccessor:
     def load(self, data: Any) -> object:
         """Return the value that ``dump`` was given."""
         return data if self._load is None else self._load(data)
-
-
-def _faithful(value: Any, depth: int = 16) -> bool:
-    kind = type(value)
-    if kind in SCALARS:
-        return True
-    if depth and kind is list:
-        return all(_faithful(item, depth - 1) for item in value)
-    if depth and kind is dict:
-        return all(type(name) is str and _faithful(value[name], depth - 1) for name in value)
-    return False
 
 
 def carry_var(
@@ -124,81 +106,3 @@ def carry_var(
         message = f"a variable's name is text of 1 to {NAME_CHARS} characters"
         raise UsageError(message)
     register_accessor(VarAccessor(var, name, missing, dump, load))
-
-
-class StructlogAccessor:
-    """``structlog.contextvars`` travel in a snapshot; missing means that none is bound."""
-
-    name = "structlog"
-
-    def capture(self) -> Any:
-        """Return what is bound, by name; structlog's registry is read, not all variables."""
-        if TRACKING.on and not used():
-            return MISSING
-        registry = _registry()
-        found = {}
-        for key, var in list(registry.items()):  # other threads bind names that are new
-            value = var.get(...)
-            if value is not ...:
-                found[key] = value
-        return found or MISSING
-
-    def enter(self, value: Any) -> Any:
-        """Bind ``value`` and nothing else; return what was bound before."""
-        if value is MISSING and TRACKING.on and not used():
-            return MISSING
-        before = self.capture()
-        if before is not MISSING or value is not MISSING:
-            _set({} if value is MISSING else value)
-        return before
-
-    def leave(self, before: Any) -> None:
-        """Bind what was bound before and nothing else."""
-        if before is not MISSING or not TRACKING.on or used():
-            _set({} if before is MISSING else before)
-
-    def dump(self, value: Any, replaced: Callable[[str], None]) -> object:
-        """Return what is bound, normalised; what is none of the plain types is named."""
-        for key, item in value.items():
-            if type(item) not in SCALARS and not _faithful(item):
-                replaced(f"{self.name}.{key.removeprefix(_PREFIX)}")
-        return {key: _jsonable(item) for key, item in freeze_fields(value, {}).items()}
-
-    def load(self, data: Any) -> Any:
-        """Return what was bound; values that are no text, number or container are refused."""
-        fields = freeze_fields(data, {})
-        bound = {key: thaw(item) for key, item in fields.items() if key.startswith(_PREFIX)}
-        return bound or MISSING
-
-
-_PREFIX = "structlog_"
-_modules = sys.modules
-
-
-def _jsonable(value: Any) -> object:
-    if type(value) is tuple:
-        return [_jsonable(item) for item in value]
-    if type(value) is dict:
-        return {name: _jsonable(item) for name, item in value.items()}
-    return value if type(value) in SCALARS else repr(value)  # a secret's repr is a mask
-
-
-def _registry() -> dict[str, ContextVar[Any]]:
-    """Return structlog's registry; not kept, for :func:`~ctxlog.context.foreign.track` swaps it."""
-    found: Any = getattr(_modules.get(STRUCTLOG), "_CONTEXT_VARS", None)
-    return found if isinstance(found, dict) else {}
-
-
-def _set(bound: Mapping[str, object]) -> None:
-    registry = _registry()
-    for key, var in list(registry.items()):
-        if key not in bound and var.get(...) is not ...:
-            var.set(...)
-    fresh = {key.removeprefix(_PREFIX): item for key, item in bound.items() if key not in registry}
-    if fresh:
-        _modules[STRUCTLOG].bind_contextvars(**fresh)
-    for key, item in bound.items():
-        registry[key].set(item)
-
-
-register_accessor(StructlogAccessor(), when_loaded=STRUCTLOG)

@@ -23,9 +23,9 @@ from ctxlog.names import (
     TRACE_ID,
     moved,
 )
+from ctxlog.plain import plain
 from ctxlog.renderers.escaping import escape_text
 from ctxlog.tracebacks import describe, resolve
-from ctxlog.values import plain
 
 if TYPE_CHECKING:
     from collections.abc import MutableMapping

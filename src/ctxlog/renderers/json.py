@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from ctxlog.limits import DEFAULT_LIMITS, Limits
+from ctxlog.plain import plain
 from ctxlog.schemas import OTEL, Schema
-from ctxlog.values import plain
 
 if TYPE_CHECKING:
     from collections.abc import MutableMapping
@@ -43,7 +43,7 @@ def escape(data: bytes) -> bytes:
 
 
 def encode(event: dict[str, Any]) -> bytes:
-    """Encode an event whose values are plain (:func:`ctxlog.values.plain`).
+    """Encode an event whose values are plain (:func:`ctxlog.plain.plain`).
 
     Example:
         >>> encode({"event": "accepted", "items": 3})

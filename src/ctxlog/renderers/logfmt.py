@@ -10,10 +10,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ctxlog.limits import DEFAULT_LIMITS, Limits
+from ctxlog.plain import plain
 from ctxlog.renderers.escaping import escape_text
 from ctxlog.renderers.json import encode
 from ctxlog.schemas import OTEL, Schema
-from ctxlog.values import plain
 from ctxlog.walk import unused
 
 if TYPE_CHECKING:

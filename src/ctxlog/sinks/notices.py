@@ -10,8 +10,8 @@ from ctxlog.levels import WARNING
 from ctxlog.levels import name_of as level_name
 from ctxlog.limits import DEFAULT_LIMITS
 from ctxlog.names import EVENT, LEVEL, LOGGER, TIMESTAMP
+from ctxlog.plain import plain
 from ctxlog.renderers.json import JsonRenderer
-from ctxlog.values import plain
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -6,6 +6,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from ctxlog.context.fields import thaw
+from ctxlog.line import Line
 from ctxlog.pipeline import Pipeline
 from ctxlog.sinks.call import CallSink
 from ctxlog.testing.lines import Lines
@@ -160,15 +161,10 @@ def event_of(record: Record) -> Event:
     made: list[Any] = []
     sink = CallSink(made.append)
     sink.wants_event = True
-    Pipeline(sinks=(sink,), resource=record.resource).process(
-        record.logger,
-        record.level,
-        record.event,
-        record.args,
-        dict(record.fields),
-        record.bound,
-        stamp_ns=record.at_ns,
-        level_text=record.level_text,
-        stamp=record.stamp,
+    line = Line(
+        record.logger, record.level, record.event, record.args, dict(record.fields), record.bound
     )
+    line.stamp_ns, line.level_text = record.at_ns, record.level_text
+    line.written_at(record.stamp)
+    Pipeline(sinks=(sink,), resource=record.resource).process(line)
     return Event(made[0] if made else {}, record)

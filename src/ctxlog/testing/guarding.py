@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any
 from ctxlog.activity import fields_on_stack
 from ctxlog.context import fields as fields_module
 from ctxlog.context.captured import SnapshotScope
-from ctxlog.context.decorate import Steps
 from ctxlog.context.fields import CURRENT, frame_of
 from ctxlog.context.scope import scope
+from ctxlog.context.steps import Steps
 from ctxlog.entries import entry
 from ctxlog.loading import forget, when_loaded
 from ctxlog.operations import operation

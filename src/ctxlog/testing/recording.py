@@ -35,6 +35,8 @@ from ctxlog.values import freeze_fields
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from ctxlog.line import Line
+
     Listener = Callable[["Record"], object]
 
 _STRUCTLOG, _LOGURU = "structlog._base", "loguru"
@@ -197,19 +199,15 @@ def _around_emit(emit: Callable[..., None]) -> Callable[..., None]:
     return recorded
 
 
-_KNOWN = ("logger", "level", "event", "args", "fields", "bound", "context", "ids")
-
-
-def _process(original: Any, pipeline: Pipeline, *args: Any, **more: Any) -> Any:
-    given = {**dict(zip(_KNOWN, args, strict=False)), **more}
+def _process(original: Any, pipeline: Pipeline, line: Line) -> Any:
     # the other doors are watched where the line is written, not where it arrives
-    if not _busy.on and given.get("door") is None and pipeline is runtime.pipeline:
+    if not _busy.on and line.door is None and pipeline is runtime.pipeline:
         with suppress(Exception):  # as above
-            stamp = given.get("stamp") or _stamp_here()
-            _tell(Record("file", given["logger"], given["level"], given["event"], given["args"],
-                         _copied(given["fields"]), given.get("bound"), stamp, Place.here(2),
-                         given.get("level_text")))  # fmt: skip
-    return original(pipeline, *args, **more)
+            stamp = line.stamp or _stamp_here()
+            _tell(Record("file", line.logger, line.level, line.said, line.args,
+                         _copied(line.fields), line.bound, stamp, Place.here(2),
+                         line.level_text))  # fmt: skip
+    return original(pipeline, line)
 
 
 # ---- logging

@@ -19,9 +19,10 @@ from ctxlog import names
 from ctxlog.context.fields import CURRENT
 from ctxlog.context.foreign import foreign_checks, foreign_values
 from ctxlog.context.spans import current_ids
-from ctxlog.encoder import SIMPLE, WALKED, ordinary
 from ctxlog.fastpath import suits
 from ctxlog.levels import name_of as level_name
+from ctxlog.line import Line
+from ctxlog.ordinary import SIMPLE, WALKED, ordinary
 from ctxlog.renderers.json import DEL, dumps, escape
 from ctxlog.stamps import ATTRIBUTE, NOWHERE, Stamp, received
 from ctxlog.tracebacks import resolve
@@ -127,19 +128,11 @@ def process(pipeline: Pipeline, record: logging.LogRecord) -> None:
         fields["code.line.number"] = record.lineno
         fields["code.function.name"] = record.funcName
     level = level_of(record)
-    pipeline.process(
-        record.name or "root",
-        record.levelno,
-        event,
-        args,
-        fields,
-        bound,
-        method=level,
-        stamp_ns=ns_of(record),
-        level_text=level,
-        door=DOOR,
-        stamp=stamp,
-    )
+    line = Line(record.name or "root", record.levelno, event, args, fields, bound)
+    line.method = line.level_text = level
+    line.stamp_ns, line.door = ns_of(record), DOOR
+    line.written_at(stamp)
+    pipeline.process(line)
 
 
 def _said(record: logging.LogRecord) -> tuple[object, tuple[Any, ...], dict[Any, Any]]:
@@ -183,7 +176,8 @@ def _joining(  # noqa: C901, PLR0915 - one function on purpose, as in fastpath
     current = CURRENT.get
     value_room, line_room = pipeline.limits.value_bytes, pipeline.limits.line_bytes
     digits, simple, walked, later, join = _DIGITS, SIMPLE, WALKED, _LATER, b"".join
-    depth = encoder.depth
+    cleaner = encoder.cleaner
+    depth = cleaner.depth
     count, last = len(STANDARD), STANDARD[-1]
     modules, otel = sys.modules, "opentelemetry.trace"
     foreign = foreign_checks() if pipeline.reads_foreign else ()
@@ -296,7 +290,7 @@ def _joining(  # noqa: C901, PLR0915 - one function on purpose, as in fastpath
                         for value in fields.values():
                             its = type(value)
                             if its not in simple and (
-                                its not in walked or not ordinary(value, encoder, depth)
+                                its not in walked or not ordinary(value, cleaner, depth)
                             ):
                                 fields = encoder.values(fields)
                                 break
