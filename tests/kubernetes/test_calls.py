@@ -301,3 +301,93 @@ def test_what_fails_on_our_side_does_not_fail_the_call():
     assert 1 == by["errors.api_call"]
     with pytest.raises(UsageError, match="ApiClient"):
         for_threads.instrument(object())
+
+
+def test_installing_after_one_client_was_instrumented(api: Api):
+    """The clients that are made from then on have ids too."""
+    configuration = kubernetes.client.Configuration(host=f"http://127.0.0.1:{api.server_port}")
+    alone = kubernetes.client.ApiClient(configuration)
+    for_threads.instrument(alone)
+    plain = kubernetes.client.ApiClient(configuration)
+    try:
+        for_threads.install()
+        made = kubernetes.client.ApiClient(configuration)
+        with capture() as lines:
+            for client in (alone, plain, made):
+                kubernetes.client.CoreV1Api(client).read_namespaced_pod("p-1", "shop")
+                client.close()
+        assert 2 == len(lines.where(event="api call"))
+        assert [True, False, True] == ["audit-id" in sent for sent in api.seen]
+    finally:
+        for_threads.uninstall()
+
+
+def wrapped_by_others(owner: Any, name: str) -> Callable[[], None]:
+    """Put somebody else's wrapper around a method, and return what takes it away."""
+    inner = getattr(owner, name)
+
+    def theirs(*args: Any, **kwargs: Any) -> Any:
+        return inner(*args, **kwargs)
+
+    setattr(owner, name, theirs)
+    return lambda: setattr(owner, name, inner)
+
+
+ORDERS: dict[str, list[str]] = {
+    "uninstalled below it": ["install", "wrap", "uninstall", "install"],
+    "twice": ["install", "wrap", "uninstall", "install", "wrap", "uninstall", "install"],
+    "taken away": ["install", "wrap", "uninstall", "unwrap", "install"],
+    "first": ["wrap", "install", "uninstall", "install"],
+}
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_whatever_others_wrap_meanwhile_a_call_is_one_line_and_an_event_one_entry(
+    order: str, api: Api
+):
+    """Wrapped by others, uninstalled, installed again, in any order."""
+    places = [(kubernetes.client.ApiClient, "__init__"),
+              (informers.SharedInformer, "add_event_handler"),
+              (elections.Config, "__init__")]  # fmt: skip
+    before = [getattr(owner, name) for owner, name in places]
+    undo: list[Callable[[], None]] = []
+    found: list[dict[str, Any]] = []
+    client: Any = None
+    try:
+        for step in ORDERS[order]:
+            if step == "wrap":
+                undo += [wrapped_by_others(owner, name) for owner, name in places]
+            elif step == "unwrap":
+                while undo:
+                    undo.pop()()
+            else:
+                getattr(for_threads, step)()
+        configuration = kubernetes.client.Configuration(host=f"http://127.0.0.1:{api.server_port}")
+        client = kubernetes.client.ApiClient(configuration)
+        core = kubernetes.client.CoreV1Api(client)
+        informer = informers.SharedInformer(core.list_namespaced_pod, namespace="shop")
+        informer.add_event_handler("ADDED", lambda _: found.append(ctxlog.get_context()))
+        with capture() as lines:
+            core.read_namespaced_pod("p-1", "shop")
+            for handler in informer._handlers["ADDED"]:
+                handler(POD)
+        assert 1 == len(lines.where(event="api call"))
+        assert 1 == len(lines.where(event="reconcile"))
+        assert 1 == len(found)
+    finally:
+        for_threads.uninstall()
+        for (owner, name), function in zip(places, before, strict=True):
+            setattr(owner, name, function)
+        if client is not None:
+            client.close()
+
+
+def test_headers_that_are_replaced_do_not_double_a_call(core: Any, api: Api):
+    """A client that is instrumented again after that has ids again, and one line a call."""
+    core.api_client.default_headers = {"User-Agent": "mine"}
+    for_threads.instrument(core.api_client)
+    with capture() as lines:
+        core.read_namespaced_pod("p-1", "shop")
+    assert 1 == len(lines.where(event="api call"))
+    assert "audit-id" in api.seen[0]
+    assert "mine" == api.seen[0]["user-agent"]
