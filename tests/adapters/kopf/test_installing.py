@@ -21,7 +21,7 @@ from ctxlog import control
 from ctxlog.adapters import kopf as adapter
 from ctxlog.adapters.kopf import processes, root, units, wrappers
 from ctxlog.adapters.kopf.installing import PARTS
-from ctxlog.adapters.kopf.tracing import put_trace
+from ctxlog.adapters.kopf.tracing import ANNOTATION, put_trace
 from ctxlog.errors import UsageError
 from tests.kit import moved
 from tests.kubernetes.cluster import body, cluster, operator, until
@@ -179,6 +179,16 @@ def test_misuse_says_what_is_taken(lines: Lines):
     with pytest.raises(UsageError, match="object with metadata"):
         put_trace(object())
     assert {"kind": "Pod"} == put_trace({"kind": "Pod"})
+
+
+@pytest.mark.parametrize("metadata", [None, {}, {"annotations": None}, {"annotations": {"a": "b"}}])
+def test_a_trace_is_put_onto_objects_with_empty_parts(metadata: Any):
+    """A manifest may say ``annotations:`` and nothing; what is there stays."""
+    with ctxlog.entry():
+        made = put_trace({"metadata": metadata})
+    annotations = made["metadata"]["annotations"]
+    assert annotations.pop(ANNOTATION).startswith("00-")
+    assert annotations in ({}, {"a": "b"})
 
 
 @pytest.mark.parametrize(
