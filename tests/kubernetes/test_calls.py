@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import copy
+import pickle
 import threading
 import time
 import uuid
@@ -391,3 +393,39 @@ def test_headers_that_are_replaced_do_not_double_a_call(core: Any, api: Api):
     assert 1 == len(lines.where(event="api call"))
     assert "audit-id" in api.seen[0]
     assert "mine" == api.seen[0]["user-agent"]
+
+
+COPIES: dict[str, Callable[[Any], Any]] = {
+    "copy.copy": copy.copy,
+    "copy.deepcopy": copy.deepcopy,
+    "pickle": lambda headers: pickle.loads(pickle.dumps(headers)),
+    "copy": lambda headers: headers.copy(),
+}
+
+
+@pytest.mark.parametrize("how", COPIES)
+def test_a_copy_of_a_clients_headers_is_plain(how: str, core: Any):
+    """It is made as one of a dict is, and has no ids in it: they would be those of now for ever."""
+    core.api_client.set_default_header("X-Team", "shop")
+    copied = COPIES[how](core.api_client.default_headers)
+    assert type(copied) is dict
+    assert {"X-Team", "User-Agent"} == copied.keys()
+
+
+def test_headers_taken_from_another_client_bring_no_ids_of_then(core: Any, api: Api):
+    """Each call of the other client has ids of its own, however the headers were merged."""
+    with ctxlog.entry({"x-request-id": "then"}):
+        merged = {**core.api_client.default_headers, "X-Team": "shop"}
+    configuration = core.api_client.configuration
+    with kubernetes.client.ApiClient(configuration) as updated:
+        updated.default_headers.update(merged)
+        with kubernetes.client.ApiClient(configuration) as replaced:
+            replaced.default_headers = merged
+            for_threads.instrument(replaced)
+            for client in (updated, replaced):
+                for number in range(2):
+                    with ctxlog.entry({"x-request-id": f"r-{number}"}):
+                        kubernetes.client.CoreV1Api(client).read_namespaced_pod("p-1", "shop")
+    assert ["r-0", "r-1", "r-0", "r-1"] == [sent["x-request-id"] for sent in api.seen]
+    assert 4 == len({sent["audit-id"] for sent in api.seen})
+    assert {"shop"} == {sent["x-team"] for sent in api.seen}

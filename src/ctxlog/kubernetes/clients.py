@@ -70,7 +70,8 @@ class Clients:
         Raises:
             UsageError: it is no API client.
         """
-        headers, rest = getattr(client, "default_headers", None), getattr(client, "rest_client", 0)
+        headers: Any = getattr(client, "default_headers", None)
+        rest: Any = getattr(client, "rest_client", None)
         if not isinstance(headers, dict) or not callable(getattr(rest, "request", None)):
             raise UsageError(
                 f"instrument takes {self.library}'s ApiClient, not {type(client).__name__}"
