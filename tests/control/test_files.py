@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
+import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -85,3 +88,45 @@ def test_an_interval_that_cannot_be_waited_for_is_an_error_at_once(interval: Any
     """Not a thread that dies."""
     with pytest.raises(UsageError, match="interval"):
         control.watch("x", interval=interval)
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGUSR1"), reason="there are no such signals here")
+def test_signals_that_interrupt_one_another_stop_nobody(tmp_path: Path):
+    """A signal may come at any line of the handler of the one before: no lock may be held there."""
+    path = tmp_path / "levels.json"
+    path.write_text("{}", encoding="utf-8")
+    code = """
+import signal, sys, ctxlog
+from ctxlog import control
+ctxlog.configure(sinks=[])
+watcher = control.watch(sys.argv[1], interval=3600)
+control.reload_on(signal.SIGUSR1)
+left = 200
+
+def trace(frame, event, arg):
+    global left
+    if event == "line" and left and frame.f_code.co_name != "<module>":
+        left -= 1
+        signal.raise_signal(signal.SIGUSR1)
+    return trace
+
+sys.settrace(trace)
+signal.raise_signal(signal.SIGUSR1)
+sys.settrace(None)
+assert left < 200
+open(sys.argv[1], "w").write('{"level": "debug"}')
+signal.raise_signal(signal.SIGUSR1)
+while not ctxlog.get_logger("x").is_enabled_for("debug"):
+    pass
+watcher.stop()
+"""
+    done = subprocess.run([sys.executable, "-c", code, str(path)], timeout=60, check=False)
+    assert 0 == done.returncode
+
+
+def test_the_longest_interval_can_be_waited_for(tmp_path: Path):
+    """And ended."""
+    with configured():
+        watcher = control.watch(tmp_path / "none", interval=threading.TIMEOUT_MAX)
+        watcher.stop()
+        assert not watcher._thread.is_alive()

@@ -6,6 +6,8 @@ import json
 import os
 import stat
 import threading
+from contextlib import suppress
+from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 from ctxlog.control.applying import apply
@@ -42,7 +44,7 @@ class Watcher:
         self._seen: bytes | None = None
         self._holds_for: Any = None
         self._good: dict[str, Any] | None = None
-        self._wake = threading.Event()
+        self._wake: SimpleQueue[None] = SimpleQueue()  # the one thing a signal handler may touch
         self._stopped = False
         self._lock = threading.Lock()
         self._thread = threading.Thread(target=self._run, name="ctxlog control", daemon=True)
@@ -101,7 +103,7 @@ class Watcher:
     def stop(self) -> None:
         """Watch no more; the levels stay as they are."""
         self._stopped = True
-        self._wake.set()
+        self._wake.put(None)
         if self._thread.is_alive() and self._thread is not threading.current_thread():
             self._thread.join()
         with _lock:
@@ -110,7 +112,8 @@ class Watcher:
 
     def wake(self) -> None:
         """Let the watching thread read the file soon; for signal handlers."""
-        self._wake.set()
+        if self._wake.empty():
+            self._wake.put(None)
 
     def start(self) -> None:
         """Begin to watch."""
@@ -118,8 +121,8 @@ class Watcher:
 
     def _run(self) -> None:
         while not self._stopped:
-            self._wake.wait(self._interval)
-            self._wake.clear()
+            with suppress(Empty):
+                self._wake.get(timeout=self._interval)
             if not self._stopped:
                 self.check()
 
