@@ -100,7 +100,7 @@ class Pipeline(Assembler):
         clock: Clock = _CLOCK,
         reads_foreign: bool = True,
     ) -> None:
-        self.processors = processors
+        self.processors = self.configured = processors
         self.redaction = Redaction() if redaction is None else redaction
         self.limits = limits
         self.resource = freeze_fields(resource, {})
@@ -120,6 +120,18 @@ class Pipeline(Assembler):
         """Return the same chain in front of other sinks, and with the providers there are now."""
         other = copy(self)
         other._set_parts(sinks)  # noqa: SLF001 - its own class
+        self._latest[0] = other
+        return other
+
+    def with_processors(self, processors: tuple[Processor, ...]) -> Pipeline:
+        """Return the same chain with other processors; ``configured`` has those it was made with.
+
+        A line that one of them holds goes on behind its place, so they keep their places.
+        """
+        if processors is self.processors:
+            return self
+        other = copy(self)
+        other.processors = processors
         self._latest[0] = other
         return other
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from ctxlog.pipeline import Pipeline
     from ctxlog.sinks.sink import Sink
+    from ctxlog.types import Processor
 
 
 #: Logger names whose own level is remembered while some objects alone are debugged.
@@ -104,21 +105,26 @@ class Runtime:
         level: int,
         levels: Mapping[str, int],
         chosen: Callable[[Any], bool] | None = None,
+        processors: tuple[Processor, ...] | None = None,
     ) -> None:
-        """Set all levels at once.
+        """Set all levels at once, and the processors.
 
         Args:
             level: the global one.
             levels: those of names; what is not here has none of its own any more.
             chosen: asked, with the logger, for each line below its logger's level and at debug or
                 above: written if it says so.
+            processors: those of the current pipeline from now on; ``None``: as they are.
         """
         with self.lock:
+            pipeline = self.pipeline
+            if pipeline is not None and processors is not None:
+                pipeline = pipeline.with_processors(processors)
             self._level, self._levels = level, dict(levels)
             if chosen is None and self._chosen is not None:
                 chosen = _nobody  # a thread may be between asking its logger's level and writing
             self._chosen = chosen
-            self._swap(self.pipeline, self._emit_for(self.pipeline))
+            self._swap(pipeline, self._emit_for(pipeline))
 
     def _lowest(self, name: str) -> int:
         """Return the level below which loggers of this name need not ask whether they write."""

@@ -180,7 +180,7 @@ def configure(  # noqa: C901, PLR0913 - the front door's contract: every option 
     if "ctxlog.sampling.tail" in sys.modules:
         exits.call_first(_close_samplers_at_exit)
     if before is not None:
-        _close_samplers(before.processors, chain)
+        _close_samplers(before.configured, chain)
         replace_all(before.sinks)
 
 
@@ -193,7 +193,7 @@ def _close_samplers(processors: Iterable[Processor], staying: Iterable[Processor
 
 def _close_samplers_at_exit() -> None:
     if runtime.pipeline is not None:
-        _close_samplers(runtime.pipeline.processors)
+        _close_samplers(runtime.pipeline.configured)
 
 
 def add_sink(
@@ -386,7 +386,7 @@ def shutdown(timeout: float | None = None) -> bool:
         close_doors()
     if before is None:
         return True
-    _close_samplers(before.processors)
+    _close_samplers(before.configured)
     return close_all(before.sinks, timeout)
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import copy
+import pickle
 import threading
 import time
 import uuid
@@ -301,3 +303,129 @@ def test_what_fails_on_our_side_does_not_fail_the_call():
     assert 1 == by["errors.api_call"]
     with pytest.raises(UsageError, match="ApiClient"):
         for_threads.instrument(object())
+
+
+def test_installing_after_one_client_was_instrumented(api: Api):
+    """The clients that are made from then on have ids too."""
+    configuration = kubernetes.client.Configuration(host=f"http://127.0.0.1:{api.server_port}")
+    alone = kubernetes.client.ApiClient(configuration)
+    for_threads.instrument(alone)
+    plain = kubernetes.client.ApiClient(configuration)
+    try:
+        for_threads.install()
+        made = kubernetes.client.ApiClient(configuration)
+        with capture() as lines:
+            for client in (alone, plain, made):
+                kubernetes.client.CoreV1Api(client).read_namespaced_pod("p-1", "shop")
+                client.close()
+        assert 2 == len(lines.where(event="api call"))
+        assert [True, False, True] == ["audit-id" in sent for sent in api.seen]
+    finally:
+        for_threads.uninstall()
+
+
+def wrapped_by_others(owner: Any, name: str) -> Callable[[], None]:
+    """Put somebody else's wrapper around a method, and return what takes it away."""
+    inner = getattr(owner, name)
+
+    def theirs(*args: Any, **kwargs: Any) -> Any:
+        return inner(*args, **kwargs)
+
+    setattr(owner, name, theirs)
+    return lambda: setattr(owner, name, inner)
+
+
+ORDERS: dict[str, list[str]] = {
+    "uninstalled below it": ["install", "wrap", "uninstall", "install"],
+    "twice": ["install", "wrap", "uninstall", "install", "wrap", "uninstall", "install"],
+    "taken away": ["install", "wrap", "uninstall", "unwrap", "install"],
+    "first": ["wrap", "install", "uninstall", "install"],
+}
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_whatever_others_wrap_meanwhile_a_call_is_one_line_and_an_event_one_entry(
+    order: str, api: Api
+):
+    """Wrapped by others, uninstalled, installed again, in any order."""
+    places = [(kubernetes.client.ApiClient, "__init__"),
+              (informers.SharedInformer, "add_event_handler"),
+              (elections.Config, "__init__")]  # fmt: skip
+    before = [getattr(owner, name) for owner, name in places]
+    undo: list[Callable[[], None]] = []
+    found: list[dict[str, Any]] = []
+    client: Any = None
+    try:
+        for step in ORDERS[order]:
+            if step == "wrap":
+                undo += [wrapped_by_others(owner, name) for owner, name in places]
+            elif step == "unwrap":
+                while undo:
+                    undo.pop()()
+            else:
+                getattr(for_threads, step)()
+        configuration = kubernetes.client.Configuration(host=f"http://127.0.0.1:{api.server_port}")
+        client = kubernetes.client.ApiClient(configuration)
+        core = kubernetes.client.CoreV1Api(client)
+        informer = informers.SharedInformer(core.list_namespaced_pod, namespace="shop")
+        informer.add_event_handler("ADDED", lambda _: found.append(ctxlog.get_context()))
+        with capture() as lines:
+            core.read_namespaced_pod("p-1", "shop")
+            for handler in informer._handlers["ADDED"]:
+                handler(POD)
+        assert 1 == len(lines.where(event="api call"))
+        assert 1 == len(lines.where(event="reconcile"))
+        assert 1 == len(found)
+    finally:
+        for_threads.uninstall()
+        for (owner, name), function in zip(places, before, strict=True):
+            setattr(owner, name, function)
+        if client is not None:
+            client.close()
+
+
+def test_headers_that_are_replaced_do_not_double_a_call(core: Any, api: Api):
+    """A client that is instrumented again after that has ids again, and one line a call."""
+    core.api_client.default_headers = {"User-Agent": "mine"}
+    for_threads.instrument(core.api_client)
+    with capture() as lines:
+        core.read_namespaced_pod("p-1", "shop")
+    assert 1 == len(lines.where(event="api call"))
+    assert "audit-id" in api.seen[0]
+    assert "mine" == api.seen[0]["user-agent"]
+
+
+COPIES: dict[str, Callable[[Any], Any]] = {
+    "copy.copy": copy.copy,
+    "copy.deepcopy": copy.deepcopy,
+    "pickle": lambda headers: pickle.loads(pickle.dumps(headers)),
+    "copy": lambda headers: headers.copy(),
+}
+
+
+@pytest.mark.parametrize("how", COPIES)
+def test_a_copy_of_a_clients_headers_is_plain(how: str, core: Any):
+    """It is made as one of a dict is, and has no ids in it: they would be those of now for ever."""
+    core.api_client.set_default_header("X-Team", "shop")
+    copied = COPIES[how](core.api_client.default_headers)
+    assert type(copied) is dict
+    assert {"X-Team", "User-Agent"} == copied.keys()
+
+
+def test_headers_taken_from_another_client_bring_no_ids_of_then(core: Any, api: Api):
+    """Each call of the other client has ids of its own, however the headers were merged."""
+    with ctxlog.entry({"x-request-id": "then"}):
+        merged = {**core.api_client.default_headers, "X-Team": "shop"}
+    configuration = core.api_client.configuration
+    with kubernetes.client.ApiClient(configuration) as updated:
+        updated.default_headers.update(merged)
+        with kubernetes.client.ApiClient(configuration) as replaced:
+            replaced.default_headers = merged
+            for_threads.instrument(replaced)
+            for client in (updated, replaced):
+                for number in range(2):
+                    with ctxlog.entry({"x-request-id": f"r-{number}"}):
+                        kubernetes.client.CoreV1Api(client).read_namespaced_pod("p-1", "shop")
+    assert ["r-0", "r-1", "r-0", "r-1"] == [sent["x-request-id"] for sent in api.seen]
+    assert 4 == len({sent["audit-id"] for sent in api.seen})
+    assert {"shop"} == {sent["x-team"] for sent in api.seen}

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import threading
 import uuid
+from copy import deepcopy
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -106,11 +107,17 @@ def _is_watch(pairs: list[Any]) -> bool:
     return any(name == "watch" and str(value).lower() in ("true", "1") for name, value in pairs)
 
 
+class Made(str):
+    """A header's value that we have made, for one call: in other headers it is out of date."""
+
+    __slots__ = ()
+
+
 class Headers(dict[str, Any]):
     """A client's default headers, with fresh ids at each time they are read as a whole.
 
     Clients merge them in the caller's thread, also for calls that a pool makes: there the context
-    is current.
+    is current. Copies are plain; ids that were merged into them elsewhere are not taken over.
     """
 
     def __init__(self, given: Mapping[str, Any], calls: Calls) -> None:
@@ -120,9 +127,10 @@ class Headers(dict[str, Any]):
 
     def keys(self) -> Any:
         """Return the names, those of fresh ids included."""
-        made = self._calls.headers(set(super().keys()))
+        own = self.plain()
+        made = self._calls.headers(set(own))
         self._made.headers = made
-        return {**dict.fromkeys(super().keys()), **made}.keys()
+        return {**dict.fromkeys(own), **made}.keys()
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.keys())
@@ -139,7 +147,15 @@ class Headers(dict[str, Any]):
 
     def plain(self) -> dict[str, Any]:
         """Return the client's own headers."""
-        return dict(super().items())
+        return {name: value for name, value in super().items() if type(value) is not Made}
+
+    copy = __copy__ = plain
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> dict[str, Any]:
+        return deepcopy(self.plain(), memo)
+
+    def __reduce_ex__(self, protocol: object) -> tuple[Any, ...]:
+        return dict, (self.plain(),)
 
 
 class Calls:
@@ -165,7 +181,7 @@ class Calls:
         except Exception:  # noqa: BLE001 - the call must be made
             counters.add("errors.api_call")
         folded = {name.lower() for name in taken}
-        return {name: value for name, value in made.items() if name.lower() not in folded}
+        return {name: Made(value) for name, value in made.items() if name.lower() not in folded}
 
     def begin(self, method: str, url: str, query: object, headers: object) -> Call | None:
         """Return a call that begins now; ``None`` when nobody wants to know."""

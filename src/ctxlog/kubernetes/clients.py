@@ -9,15 +9,21 @@ import functools
 from typing import TYPE_CHECKING, Any
 
 from ctxlog.context.snapshot import snapshot, wrap
+from ctxlog.counting import counters
 from ctxlog.errors import UsageError
 from ctxlog.kubernetes.calls import Calls, Headers
 from ctxlog.kubernetes.reconcile import reconcile
 from ctxlog.loading import forget, when_loaded
+from ctxlog.propagation.patching import Patch
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ctxlog.context.snapshot import Snapshot
+
+
+#: What a client's own function is marked with, once it is wrapped: by which calls.
+_OURS = "_ctxlog_calls"
 
 
 class Clients:
@@ -33,7 +39,8 @@ class Clients:
         self._waits = waits
         self._calls = Calls()
         self._calls.active = False
-        self._patched: list[tuple[Any, str, Any, Any]] = []
+        self._installed = False
+        self._patches: list[Patch] = []
         self._steps: dict[str, Callable[[], None]] = {
             f"{library}.client.api_client": self._patch_client,
             f"{library}.informer.informer": self._patch_informer,
@@ -42,21 +49,20 @@ class Clients:
 
     def install(self) -> None:
         """Instrument every client made from now on, and the default one; loads nothing."""
-        if self._calls.active:
-            return
         self._calls.active = True
+        if self._installed:
+            return
+        self._installed = True
         for module, step in self._steps.items():
             when_loaded(module, step)
 
     def uninstall(self) -> None:
         """Put back what is still ours; clients that were instrumented make plain calls again."""
-        self._calls.active = False
+        self._calls.active = self._installed = False
         for step in self._steps.values():
             forget(step)
-        for owner, name, original, wrapped in reversed(self._patched):
-            if owner.__dict__.get(name) is wrapped:
-                setattr(owner, name, original)
-        self._patched.clear()
+        for patch in reversed(self._patches):
+            patch.remove()
 
     def instrument(self, client: Any) -> Any:
         """Instrument one client; the same is returned.
@@ -64,7 +70,8 @@ class Clients:
         Raises:
             UsageError: it is no API client.
         """
-        headers, rest = getattr(client, "default_headers", None), getattr(client, "rest_client", 0)
+        headers: Any = getattr(client, "default_headers", None)
+        rest: Any = getattr(client, "rest_client", None)
         if not isinstance(headers, dict) or not callable(getattr(rest, "request", None)):
             raise UsageError(
                 f"instrument takes {self.library}'s ApiClient, not {type(client).__name__}"
@@ -72,8 +79,10 @@ class Clients:
         self._calls.active = True
         if not isinstance(headers, Headers):
             client.default_headers = Headers(headers, self._calls)
+        if getattr(rest.request, _OURS, None) is not self._calls:  # else its headers were replaced
             wrapper = self._awaited if self._waits else self._called
-            client.rest_client.request = wrapper(client.rest_client.request)
+            rest.request = wrapper(rest.request)
+            setattr(rest.request, _OURS, self._calls)
         return client
 
     # -- one request --------------------------------------------------------------------------
@@ -121,50 +130,46 @@ class Clients:
         default = getattr(client, "_default", None)
         if default is not None:
             self.instrument(default)
-
-        def after(made: Any) -> None:
-            if self._calls.active:
-                self.instrument(made)
-
-        self._after_init(client, after)
+        self._patch(client, "__init__", self._after_init(self.instrument))
 
     def _patch_informer(self) -> None:
-        informer = self._class("informer.informer", "SharedInformer")
-        original = informer.add_event_handler
-
-        def add_event_handler(self_: Any, event_type: Any, handler: Any) -> Any:
-            if self._calls.active and callable(handler):
+        def around(original: Any, self_: Any, event_type: Any, handler: Any) -> Any:
+            if callable(handler):
                 handler = EventHandler(handler, event_type)
             return original(self_, event_type, handler)
 
-        self._put(informer, "add_event_handler", original, add_event_handler)
+        informer = self._class("informer.informer", "SharedInformer")
+        self._patch(informer, "add_event_handler", around)
 
     def _patch_election(self) -> None:
-        config = self._class("leaderelection.electionconfig", "Config")
-
         def after(made: Any) -> None:
-            if not self._calls.active:
-                return
             for name in ("onstarted_leading", "onstopped_leading"):
                 callback = getattr(made, name, None)
                 if callable(callback):
                     setattr(made, name, wrap(callback))
 
-        self._after_init(config, after)
+        config = self._class("leaderelection.electionconfig", "Config")
+        self._patch(config, "__init__", self._after_init(after))
 
-    def _after_init(self, owner: Any, after: Callable[[Any], None]) -> None:
-        original = owner.__init__
-
-        def init(self_: Any, *args: Any, **kwargs: Any) -> None:
+    @staticmethod
+    def _after_init(after: Callable[[Any], object]) -> Callable[..., None]:
+        def around(original: Any, self_: Any, *args: Any, **kwargs: Any) -> None:
             original(self_, *args, **kwargs)
-            after(self_)
+            try:
+                after(self_)
+            except Exception:  # noqa: BLE001 - a subclass may be anything; it must be made
+                counters.add("errors.api_call")
 
-        self._put(owner, "__init__", original, init)
+        return around
 
-    def _put(self, owner: Any, name: str, original: Any, wrapped: Any) -> None:
-        functools.update_wrapper(wrapped, original)
-        setattr(owner, name, wrapped)
-        self._patched.append((owner, name, original, wrapped))
+    def _patch(self, owner: Any, name: str, around: Callable[..., Any]) -> None:
+        """Replace an attribute; the same one as the last time, for others may have wrapped it."""
+        for patch in self._patches:
+            if (patch.owner, patch.name) == (owner, name):
+                patch.apply()
+                return
+        self._patches.append(Patch(owner, name, around))
+        self._patches[-1].apply()
 
     def _class(self, module: str, name: str) -> Any:
         from importlib import import_module

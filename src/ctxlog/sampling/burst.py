@@ -62,7 +62,7 @@ class Burst:
         if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not seconds > 0:
             raise UsageError(f"seconds takes a number above 0, not {seconds!r:.80}")
         self._seconds = seconds
-        self._keep = keep
+        self.keep = keep
         self._clock = clock
         self._seen: OrderedDict[tuple[object, ...], tuple[float, int]] = OrderedDict()
         self._lock = Lock()
@@ -72,7 +72,17 @@ class Burst:
         self, logger: Any, method_name: str, event_dict: MutableMapping[str, Any]
     ) -> MutableMapping[str, Any]:
         """Return the event, or drop it."""
-        key = tuple(str(event_dict.get(name)) for name in (names.LOGGER, names.LEVEL, names.EVENT))
+        return self.decide(logger, event_dict, self.keep)
+
+    def decide(
+        self,
+        logger: Any,
+        event: MutableMapping[str, Any],
+        keep: Callable[[Mapping[str, Any]], bool] | None,
+        bound: int | None = None,
+    ) -> MutableMapping[str, Any]:
+        """Return the event, or drop it unless ``keep`` says so; there is no rate to bound."""
+        key = tuple(str(event.get(name)) for name in (names.LOGGER, names.LEVEL, names.EVENT))
         now = self._clock()
         with self._lock:
             since, number = self._seen.pop(key, (now, 0))
@@ -84,9 +94,9 @@ class Burst:
                 self._seen.popitem(last=False)
         over = number - self._first
         if over <= 0 or (self._every is not None and over % self._every == 0):
-            return event_dict
-        if self._keep is not None and self._keep(event_dict):
-            return event_dict
+            return event
+        if keep is not None and keep(event):
+            return event
         counters.add("dropped.burst")
         raise drop()
 

@@ -37,7 +37,17 @@ def keeps(trace_id: str, rate: float) -> bool:
         >>> keeps("4bf92f3577b34da6" + "0" * 15 + "1", 0.01), keeps("f" * 32, 0.99)
         (True, False)
     """
-    return int(trace_id[DIGITS:], 16) < round(rate * SPACE)
+    return int(trace_id[DIGITS:], 16) < bound_of(rate)
+
+
+def bound_of(rate: float) -> int:
+    """Return what the last 64 bits of a trace id are below, if the trace is kept.
+
+    Example:
+        >>> bound_of(1.0) == 2**64, bound_of(0.0)
+        (True, 0)
+    """
+    return round(rate * SPACE)
 
 
 class Keep:
@@ -177,7 +187,7 @@ class Sample:
         self, rate: float, *, keep: Callable[[Mapping[str, Any]], bool] | None = None
     ) -> None:
         self.rate = rate
-        self._keep = Keep() if keep is None else keep
+        self.keep = Keep() if keep is None else keep
 
     @property
     def rate(self) -> float:
@@ -187,19 +197,29 @@ class Sample:
     @rate.setter
     def rate(self, rate: float) -> None:
         self._share = rate_of(rate)
-        self._bound = round(self._share * SPACE)
+        self._bound = bound_of(self._share)
 
     def __call__(
         self, logger: Any, method_name: str, event_dict: MutableMapping[str, Any]
     ) -> MutableMapping[str, Any]:
         """Return the event, or drop it."""
-        trace_id = event_dict.get(names.TRACE_ID)
+        return self.decide(logger, event_dict, self.keep, self._bound)
+
+    def decide(
+        self,
+        logger: Any,
+        event: MutableMapping[str, Any],
+        keep: Callable[[Mapping[str, Any]], bool] | None,
+        bound: int | None,
+    ) -> MutableMapping[str, Any]:
+        """Return the event, or drop it, under these bounds; ``None``: its own rate."""
+        trace_id = event.get(names.TRACE_ID)
         if (
             type(trace_id) is not str
             or not valid_trace_id(trace_id)
-            or int(trace_id[DIGITS:], 16) < self._bound
-            or self._keep(event_dict)
+            or int(trace_id[DIGITS:], 16) < (self._bound if bound is None else bound)
+            or (keep is not None and keep(event))
         ):
-            return event_dict
+            return event
         counters.add("dropped.sampled")
         raise drop()

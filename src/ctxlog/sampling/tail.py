@@ -13,7 +13,7 @@ from ctxlog.counting import counters
 from ctxlog.entries import unwatch, watch
 from ctxlog.ids import valid_trace_id
 from ctxlog.levels import WARNING, parse
-from ctxlog.sampling.rates import Keep, keeps, level_of, number_of, rate_of
+from ctxlog.sampling.rates import DIGITS, Keep, bound_of, level_of, number_of, rate_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, MutableMapping
@@ -79,7 +79,7 @@ class Tail:
         requests: int = 10_000,
     ) -> None:
         self._level = parse(level)
-        self._keep = Keep() if keep is None else keep
+        self.keep = Keep() if keep is None else keep
         self.rate = rate_of(rate)
         self._per_request = number_of("per_request", per_request)
         self._in_all = number_of("in_all", in_all)
@@ -95,21 +95,33 @@ class Tail:
         self, logger: Any, method_name: str, event_dict: MutableMapping[str, Any]
     ) -> MutableMapping[str, Any]:
         """Return the event, or have the pipeline hand it to :meth:`hold`."""
-        request = self._known(event_dict.get(names.REQUEST_ID)) if self._requests else None
+        return self.decide(logger, event_dict, self.keep, None)
+
+    def decide(
+        self,
+        logger: Any,
+        event: MutableMapping[str, Any],
+        keep: Callable[[Mapping[str, Any]], bool] | None,
+        bound: int | None,
+    ) -> MutableMapping[str, Any]:
+        """Return the event, or have it held, under these bounds; ``None``: its own rate."""
+        request = self._known(event.get(names.REQUEST_ID)) if self._requests else None
         if request is None or not getattr(logger, "holds", False):
-            return event_dict
-        if not request.bad and self._keep(event_dict):
+            return event
+        if not request.bad and keep is not None and keep(event):
             self._release(request)
-        if request.bad or level_of(event_dict) >= self._level:
-            return event_dict
-        trace_id = event_dict.get(names.TRACE_ID)
+        if request.bad or level_of(event) >= self._level:
+            return event
+        if bound is None:
+            bound = bound_of(self.rate) if self.rate else 0
+        trace_id = event.get(names.TRACE_ID)
         if (
-            self.rate
+            bound
             and type(trace_id) is str
             and valid_trace_id(trace_id)
-            and keeps(trace_id, self.rate)
+            and int(trace_id[DIGITS:], 16) < bound
         ):
-            return event_dict
+            return event
         raise Held(self, request)
 
     def hold(self, request: _Request, write: Callable[[], None]) -> None:

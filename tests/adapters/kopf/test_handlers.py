@@ -388,6 +388,49 @@ BAD = [
 ]  # fmt: skip
 
 
+async def test_a_line_of_another_object_has_nothing_of_the_handled_one(lines: Lines):
+    """What a handler logs with another object's logger: a Node is in no namespace."""
+    from kopf._cogs.structs.bodies import Body
+    from kopf._core.actions.loggers import ObjectLogger
+
+    registry = kopf.OperatorRegistry()
+    settings = kopf.OperatorSettings()
+    whole: Any = {"name": "node-1", "uid": "uid-node"}
+    others: dict[str, dict[str, Any]] = {
+        "whole": {"apiVersion": "v1", "kind": "Node", "metadata": whole},
+        "bare": {"kind": "Node", "metadata": {"name": "node-1"}},
+        "nameless": {},
+    }
+
+    @kopf.on.event("widgets", registry=registry)
+    async def seen(logger: Any, **_: Any) -> None:
+        for event, other in others.items():
+            ObjectLogger(body=Body(other), settings=settings).info(event)  # type: ignore[arg-type]
+        logger.info("mine")
+
+    async with cluster() as there:
+        there.put(body(1))
+        async with operator(there, registry) as running:
+            await until(lambda: lines.of(event="mine"), running)
+    assert "shop" == lines.of(event="mine")[0]["k8s.object.namespace"]
+    for event in others:
+        line = lines.of(event=event)[0]
+        told = {n: v for n, v in line.items() if n.startswith("k8s.object.") and v is not None}
+        expected = {
+            "whole": {
+                "k8s.object.kind": "Node", "k8s.object.name": "node-1",
+                "k8s.object.ref": "Node/node-1", "k8s.object.uid": "uid-node",
+                "k8s.object.api_version": "v1",
+            },
+            "bare": {
+                "k8s.object.kind": "Node", "k8s.object.name": "node-1",
+                "k8s.object.ref": "Node/node-1",
+            },
+            "nameless": {"k8s.object.problem": "no name"},
+        }[event]  # fmt: skip
+        assert expected == told
+
+
 async def test_bad_objects_give_clear_lines(lines: Lines):
     """Hostile names, a megabyte of annotations: the handler runs, its lines are whole and short."""
     registry = kopf.OperatorRegistry()

@@ -17,28 +17,32 @@ import kopf
 import pytest
 
 import ctxlog
+from ctxlog import control
 from ctxlog.adapters import kopf as adapter
 from ctxlog.adapters.kopf import processes, root, units, wrappers
 from ctxlog.adapters.kopf.installing import PARTS
-from ctxlog.adapters.kopf.tracing import put_trace
+from ctxlog.adapters.kopf.tracing import ANNOTATION, put_trace
 from ctxlog.errors import UsageError
 from tests.kit import moved
 from tests.kubernetes.cluster import body, cluster, operator, until
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from tests.adapters.kopf.conftest import Lines
 
 log = ctxlog.get_logger("operator")
 
 
-async def run_one(lines: Lines) -> dict[str, Any]:
+async def run_one(lines: Lines, level: str = "info") -> dict[str, Any]:
     """Let an operator handle one object, and return the handler's line."""
     registry = kopf.OperatorRegistry()
+    lines.clear()
 
     @kopf.on.event("widgets", id="seen", registry=registry)
     async def handler(**_: Any) -> None:
         ctxlog.bind_context(secretly="bound")
-        log.info("seen")
+        log.log(level, "seen")
 
     async with cluster() as there:
         there.put(body(1))
@@ -177,6 +181,16 @@ def test_misuse_says_what_is_taken(lines: Lines):
     assert {"kind": "Pod"} == put_trace({"kind": "Pod"})
 
 
+@pytest.mark.parametrize("metadata", [None, {}, {"annotations": None}, {"annotations": {"a": "b"}}])
+def test_a_trace_is_put_onto_objects_with_empty_parts(metadata: Any):
+    """A manifest may say ``annotations:`` and nothing; what is there stays."""
+    with ctxlog.entry():
+        made = put_trace({"metadata": metadata})
+    annotations = made["metadata"]["annotations"]
+    assert annotations.pop(ANNOTATION).startswith("00-")
+    assert annotations in ({}, {"a": "b"})
+
+
 @pytest.mark.parametrize(
     ("asked", "level"),
     [({}, None), ({"verbose": True}, 10), ({"debug": True}, 10), ({"quiet": True}, 30)],
@@ -198,6 +212,37 @@ def test_kopfs_configuration_sets_the_level_and_adds_no_second_handler(
     for handler in list(logging.root.handlers):
         if type(handler).__name__ == "_KopfStreamHandler":
             logging.root.removeHandler(handler)
+
+
+def test_without_a_switch_the_configured_level_holds_for_the_standard_library_too(lines: Lines):
+    """The default that kopf sets on the root logger does not stay there."""
+    kopf.configure()
+    logging.getLogger("operator.x").debug("theirs")
+    log.debug("ours")
+    assert ["theirs", "ours"] == [line["event"] for line in lines]
+    adapter.uninstall()
+    kopf.configure()
+    adapter.install()
+    logging.getLogger("operator.x").debug("later")
+    assert "later" == lines[-1]["event"]
+
+
+def test_a_switch_holds_where_the_standard_library_is_left_alone():
+    """Our lines have its level; kopf's handler stays, for nobody else shows the others."""
+    found: list[Any] = []
+    handlers, before = list(logging.root.handlers), logging.root.level
+    ctxlog.configure(stdlib=False, sinks=[{"target": found.append, "renderer": "event"}])
+    try:
+        adapter.install()
+        kopf.configure(verbose=True)
+        log.debug("debugged")
+        assert ["debugged"] == [line["event"] for line in found]
+        assert [h for h in logging.root.handlers if type(h).__name__ == "_KopfStreamHandler"]
+    finally:
+        adapter.uninstall()
+        ctxlog.shutdown()
+        logging.root.handlers[:] = handlers
+        logging.root.setLevel(before)
 
 
 def test_without_a_configuration_kopfs_handler_stays():
@@ -301,3 +346,49 @@ async def test_an_event_from_a_thread_goes_to_the_only_operator_or_to_none(lines
     gc.collect()
     assert adapter_posting.only() is not None
     adapter_posting._queues.clear()
+
+
+@pytest.fixture
+def switched(lines: Lines) -> Iterator[Lines]:
+    """What ``kopf run --verbose`` has asked for."""
+    before = logging.root.level
+    ctxlog.configure(level="info", sinks=[{"target": lines.append, "renderer": "event"}])
+    kopf.configure(verbose=True)
+    assert log.is_enabled_for("debug")
+    yield lines
+    adapter.uninstall()
+    logging.root.setLevel(before)
+
+
+@pytest.mark.asyncio
+async def test_a_level_that_was_set_since_stays_when_a_sink_is_added(switched: Lines):
+    """The switch holds for a configuration, once; not again for each sink that comes or goes."""
+    ctxlog.set_level(None, "warning")
+    added = ctxlog.add_sink([].append, renderer="event")
+    await run_one(switched, "warning")
+    assert not log.is_enabled_for("info")
+    ctxlog.remove_sink(added)
+    control.apply({"level": "error", "sampling": {"rate": 0.5}})
+    await run_one(switched, "error")
+    assert not log.is_enabled_for("warning")
+    ctxlog.configure(level="info", sinks=[{"target": switched.append, "renderer": "event"}])
+    await run_one(switched)
+    assert log.is_enabled_for("debug"), "another configuration: the switch is over it"
+
+
+def test_kopfs_handler_comes_back_once_however_often_kopf_was_configured(lines: Lines):
+    """Two of them would write each line twice."""
+    handlers, before = list(logging.root.handlers), logging.root.level
+    try:
+        for _ in range(3):
+            kopf.configure()
+        adapter.uninstall()
+        there = [h for h in logging.root.handlers if type(h).__name__ == "_KopfStreamHandler"]
+        assert 1 == len(there)
+        adapter.install()
+        adapter.uninstall()
+        again = [h for h in logging.root.handlers if type(h).__name__ == "_KopfStreamHandler"]
+        assert there == again
+    finally:
+        logging.root.handlers[:] = handlers
+        logging.root.setLevel(before)

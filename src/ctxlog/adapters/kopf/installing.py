@@ -53,8 +53,18 @@ PARTS: tuple[tuple[str, str, frozenset[str], Callable[..., Any]], ...] = (
 
 
 class _Installed:
+    """What was put where, by one ``install``.
+
+    Attributes:
+        patched: modules, names, what was there, and what is there instead.
+        alive: told to all of these: one that others have wrapped stays where it is at an uninstall,
+            and must not come alive again below the one of the next install.
+        identity: the filter on kopf's logger.
+    """
+
     def __init__(self) -> None:
         self.patched: list[tuple[Any, str, Any, Any]] = []
+        self.alive = [True]
         self.identity: records.Identity | None = None
 
 
@@ -125,6 +135,8 @@ def uninstall() -> None:
         if getattr(owner, name, None) is wrapped:
             setattr(owner, name, original)
     _installed.patched.clear()
+    _installed.alive[0] = False
+    _installed.alive = [True]
     posting.drop()
     if _installed.identity is not None:
         logging.getLogger(records.LOGGER).removeFilter(_installed.identity)
@@ -143,7 +155,7 @@ def current_cause() -> dict[str, object] | None:
 def _wrap(module: str, name: str, wanted: frozenset[str], wrapper: Callable[..., Any]) -> bool:
     owner = _module(module)
     original = getattr(owner, name, None)
-    if original is None or not inspect.iscoroutinefunction(original):
+    if original is None or not _is_awaited(original):
         return False
     if not wanted <= set(inspect.signature(original).parameters):
         return False
@@ -151,10 +163,21 @@ def _wrap(module: str, name: str, wanted: frozenset[str], wrapper: Callable[...,
     return True
 
 
+def _is_awaited(function: Any) -> bool:
+    """Whether calling it returns a coroutine; one that others have wrapped may not look like it."""
+    inner = inspect.unwrap(function)
+    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(inner)
+
+
 def _put(owner: Any, name: str, original: Any, wrapped: Any) -> None:
-    functools.update_wrapper(wrapped, original)
-    setattr(owner, name, wrapped)
-    _installed.patched.append((owner, name, original, wrapped))
+    alive = _installed.alive
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        return (wrapped if alive[0] else original)(*args, **kwargs)
+
+    functools.update_wrapper(call, original)
+    setattr(owner, name, call)
+    _installed.patched.append((owner, name, original, call))
 
 
 def _install_posting() -> list[str]:

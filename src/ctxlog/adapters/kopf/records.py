@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ctxlog.adapters.logging.records import HIDDEN
 from ctxlog.context.fields import CURRENT
-from ctxlog.kubernetes.identity import RESOURCE_VERSION, UID, identify
+from ctxlog.kubernetes.identity import UID, identify
 from ctxlog.values import MASK
 
 if TYPE_CHECKING:
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 #: The logger that every object logger of kopf writes with.
 LOGGER = "kopf.objects"
+#: How the names of an identity's fields begin.
+PREFIX = "k8s.object."
 #: What kopf puts on its records for itself: not for a line.
 THEIRS = ("settings", "k8s_ref", "k8s_skip")
 #: Where kopf writes a body, a patch (it holds the last handled body), JSON patch or diff.
@@ -42,8 +44,9 @@ class Identity(logging.Filter):
         uid = ref.get("uid")
         if uid is None or bound.get(UID) != uid:  # else the context has it all
             fields = identify(ref)
-            if RESOURCE_VERSION in bound:
-                fields[RESOURCE_VERSION] = None  # another object's
+            for name in bound:  # another object's: its namespace on a line of a Node would be wrong
+                if name.startswith(PREFIX):
+                    fields.setdefault(name, None)
             for name, value in fields.items():
                 own.setdefault(name, value)
         own[HIDDEN] = THEIRS

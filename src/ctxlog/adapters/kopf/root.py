@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
+from ctxlog.adapters.logging.bridge import installed
 from ctxlog.runtime import runtime
 
 if TYPE_CHECKING:
@@ -17,10 +18,20 @@ _HANDLER = "_KopfStreamHandler"
 
 
 class _Root:
+    """What is asked of the root logger.
+
+    Attributes:
+        level: what a switch has asked for; ``None``: it is as configured.
+        taken: kopf's handler that was taken out last: it has one at a time.
+        kept_for: the configuration that kopf's handlers were taken out for.
+        set_for: the configuration that the level was set for.
+    """
+
     def __init__(self) -> None:
         self.level: int | None = None
-        self.taken: list[logging.Handler] = []
+        self.taken: logging.Handler | None = None
         self.kept_for: Any = None
+        self.set_for: Any = None
         self.active = False
 
 
@@ -30,36 +41,56 @@ _root = _Root()
 def take_over() -> None:
     """Replace kopf's handler, now and whenever kopf or ctxlog is configured again."""
     _root.active = True
-    _root.level = level_asked()
-    _root.kept_for = None
-    keep()
+    _begin(level_asked())
 
 
 def give_back() -> None:
     """Put kopf's handler back."""
     _root.active = False
-    for handler in _root.taken:
-        if handler not in logging.root.handlers:
-            logging.root.addHandler(handler)
-    _root.taken.clear()
-    _root.kept_for = None
+    if _root.taken is not None and not _theirs():
+        logging.root.addHandler(_root.taken)
+    _root.taken = None
+    _root.kept_for = _root.set_for = None
 
 
 def keep() -> None:
-    """Let what was taken over hold for the configuration there is now."""
+    """Let what was taken over hold for the configuration there is now.
+
+    Once for each: the resource is the same one as sinks come and go, which make other pipelines.
+    """
     pipeline = runtime.pipeline
-    if pipeline is _root.kept_for or not _root.active:
+    if pipeline is None or pipeline.resource is _root.kept_for or not _root.active:
         return
-    if pipeline is None or not _writes_logging():
-        return  # nobody else would show these lines
-    _root.kept_for = pipeline
-    for handler in list(logging.root.handlers):
-        if type(handler).__name__ == _HANDLER:
-            logging.root.removeHandler(handler)
-            _root.taken.append(handler)
-    if _root.level is not None:
+    if _root.level is not None and _root.set_for is not pipeline.resource:
+        _root.set_for = pipeline.resource
         runtime.set_level(None, _root.level)
-        logging.root.setLevel(_root.level)
+        _set_root(_root.level)
+    if not _writes_logging():
+        return  # nobody else would show these lines
+    _root.kept_for = pipeline.resource
+    for handler in _theirs():
+        logging.root.removeHandler(handler)
+        _root.taken = handler
+
+
+def _begin(level: int | None) -> None:
+    """Take over anew: kopf has configured logging, or may have."""
+    _root.level = level
+    _root.kept_for = _root.set_for = None
+    if level is None and runtime.pipeline is not None and installed.bridge is not None:
+        _set_root(runtime.levels()[0])  # without a switch kopf has set its own default
+    keep()
+
+
+def _set_root(level: int) -> None:
+    if installed.bridge is None:
+        logging.root.setLevel(level)
+    else:
+        installed.set_level(None, level)  # and what was before comes back with the configuration
+
+
+def _theirs() -> list[logging.Handler]:
+    return [handler for handler in logging.root.handlers if type(handler).__name__ == _HANDLER]
 
 
 def _writes_logging() -> bool:
@@ -96,9 +127,7 @@ def around_configure(original: Callable[..., Any]) -> Callable[..., Any]:
         result = original(*args, **kwargs)
         if _root.active:
             given = dict(zip(("debug", "verbose", "quiet"), args, strict=False)) | kwargs
-            _root.level = _level_of(given)
-            _root.kept_for = None
-            keep()
+            _begin(_level_of(given))
         return result
 
     return configure

@@ -41,8 +41,12 @@ def put_trace(body: Thing, annotation: str = ANNOTATION) -> Thing:
     value = headers.get("traceparent")
     if isinstance(body, MutableMapping):
         if value is not None:
-            metadata = body.setdefault("metadata", {})
-            metadata.setdefault("annotations", {})[annotation] = value
+            inside = body
+            for name in ("metadata", "annotations"):
+                if inside.get(name) is None:  # a manifest may say `annotations:`, and nothing
+                    inside[name] = {}
+                inside = inside[name]
+            inside[annotation] = value
         return body
     model: Any = body
     metadata = getattr(model, "metadata", None)

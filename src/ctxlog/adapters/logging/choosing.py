@@ -20,17 +20,25 @@ class Choice(logging.Filter):
     def __init__(self, usual: Mapping[str, int], chosen: Callable[[object], bool]) -> None:
         super().__init__()
         self._usual = usual
+        self._root = usual.get(logging.root.name)
         self._chosen = chosen
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Say whether a record is written."""
-        name = record.name
+        usual = self._usual_of(record.name)
+        return usual is None or record.levelno >= usual or self._chosen(record)
+
+    def _usual_of(self, name: str) -> int | None:
+        """Return the level that a logger had before it was lowered; ``None``: it was not."""
+        loggers = logging.root.manager.loggerDict
         while name:
             usual = self._usual.get(name)
             if usual is not None:
-                return record.levelno >= usual or self._chosen(record)
+                return usual
+            if getattr(loggers.get(name), "level", 0):
+                return None  # a level of its own, below a logger that was lowered
             name = name.rpartition(".")[0]
-        return True
+        return self._root
 
 
 def choose(
@@ -52,7 +60,8 @@ def choose(
         installed.open(level, levels)
         if chosen is None:
             return
-        usual = {name: logging.getLogger(name).getEffectiveLevel() for name in loggers}
+        named = [logging.getLogger(name) for name in loggers]
+        usual = {logger.name: logger.getEffectiveLevel() for logger in named}
         bridge.addFilter(Choice(usual, chosen))
         for name, number in usual.items():
             installed.set_level(name, min(number, logging.DEBUG))

@@ -271,3 +271,37 @@ def test_names_of_loggers_are_not_kept_for_ever(written: Written):
     for number in range(MAX_NAMES * 2):
         ctxlog.get_logger(f"one.{number}").debug("not")
     assert len(runtime._normal) <= MAX_NAMES
+
+
+@pytest.mark.parametrize("root", ["root", ""])
+def test_the_root_logger_may_be_debugged_for_one_object(root: str, written: Written):
+    """Every logger of the standard library then, and still that object's lines alone."""
+    control.apply({"debug": {"objects": ["Pod/shop/db-0"], "loggers": [root]}})
+    for fields in (POD, OTHER, {}):
+        with ctxlog.scope(fields):
+            logging.getLogger("any.library").debug("debugged")
+            logging.getLogger().debug("of the root")
+            logging.getLogger("any.library").info("told")
+    assert ["debugged", "of the root", "told", "told", "told"] == events(written)
+    assert {"db-0"} == {
+        event["k8s.object.name"] for event in written.events if "debug" == event["level"]
+    }
+
+
+def test_a_configured_level_below_a_named_logger_still_holds(written: Written):
+    """What is at debug for everybody is not narrowed to the object that is debugged."""
+    levels = {"operator.db": "debug", "operator.noisy": "error"}
+    control.apply(
+        {"levels": levels, "debug": {"objects": ["Pod/shop/db-0"], "loggers": ["operator"]}}
+    )
+    own = logging.getLogger("operator.own")
+    own.setLevel(logging.DEBUG)  # the application's
+    try:
+        with ctxlog.scope(OTHER):
+            logging.getLogger("operator.db.pool").debug("db")
+            logging.getLogger("operator.own.x").debug("own")
+            logging.getLogger("operator.noisy").warning("not")
+            logging.getLogger("operator.other").debug("not")
+    finally:
+        own.setLevel(logging.NOTSET)
+    assert ["db", "own"] == events(written)

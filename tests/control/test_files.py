@@ -1,0 +1,132 @@
+"""Control files of every kind: nothing that is read may stop the process, or fill it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import ctxlog
+from ctxlog import control
+from ctxlog.errors import UsageError
+from tests.control.test_levels import until
+from tests.kit import configured, moved
+
+log = ctxlog.get_logger("operator.files")
+
+
+def watched(path: str | os.PathLike[str]) -> control.Watcher:
+    """Watch a file, on a thread: it must not wait for anybody."""
+    made: list[Any] = []
+    thread = threading.Thread(target=lambda: made.append(control.watch(path, interval=0.01)))
+    thread.daemon = True
+    thread.start()
+    thread.join(30)
+    assert made, "watch() waits"
+    watcher: control.Watcher = made[0]
+    return watcher
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no FIFOs here")
+def test_a_fifo_is_refused_at_the_start_and_when_it_takes_a_files_place(tmp_path: Path):
+    """Nobody may ever write to it: it is said, and what held before still does."""
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    with configured(level="info"), moved("errors.control") as by:
+        watcher = watched(fifo)
+        watcher.stop()
+        assert "no regular file" in (watcher.error or "")
+        path = tmp_path / "levels.json"
+        path.write_text('{"level": "error"}', encoding="utf-8")
+        watcher = watched(path)
+        try:
+            assert watcher.error is None
+            fifo.rename(path)
+            until(lambda: watcher.error)
+            assert not log.is_enabled_for("warning")
+            path.unlink()
+            path.write_text('{"level": "debug"}', encoding="utf-8")
+            until(lambda: log.is_enabled_for("debug"))
+            assert watcher.error is None
+        finally:
+            watcher.stop()
+    assert by["errors.control"] >= 2
+
+
+@pytest.mark.parametrize("path", ["/dev/zero", "/dev/null", "/dev/tty", "/proc/self", "/"])
+def test_devices_and_directories_are_refused(path: str):
+    """A device may never end, or wait for somebody to type."""
+    if not Path(path).exists():
+        pytest.skip("there is no such thing here")
+    with configured():
+        watcher = watched(path)
+        watcher.stop()
+    assert "no regular file" in (watcher.error or "")
+
+
+def test_a_large_file_is_not_read_as_a_whole(tmp_path: Path):
+    """Bytes that are read are bounded, whatever the file has: this one says it has a terabyte."""
+    path = tmp_path / "levels.json"
+    with path.open("wb") as file:
+        file.truncate(1 << 40)
+    with configured():
+        watcher = watched(path)
+        watcher.stop()
+    assert "more than 65,536 bytes" in (watcher.error or "")
+
+
+@pytest.mark.parametrize(
+    "interval", [float("inf"), float("nan"), 1e300, 10**400, None], ids=range(5)
+)
+def test_an_interval_that_cannot_be_waited_for_is_an_error_at_once(interval: Any):
+    """Not a thread that dies."""
+    with pytest.raises(UsageError, match="interval"):
+        control.watch("x", interval=interval)
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGUSR1"), reason="there are no such signals here")
+def test_signals_that_interrupt_one_another_stop_nobody(tmp_path: Path):
+    """A signal may come at any line of the handler of the one before: no lock may be held there."""
+    path = tmp_path / "levels.json"
+    path.write_text("{}", encoding="utf-8")
+    code = """
+import signal, sys, ctxlog
+from ctxlog import control
+ctxlog.configure(sinks=[])
+watcher = control.watch(sys.argv[1], interval=3600)
+control.reload_on(signal.SIGUSR1)
+left = 200
+
+def trace(frame, event, arg):
+    global left
+    if event == "line" and left and frame.f_code.co_name != "<module>":
+        left -= 1
+        signal.raise_signal(signal.SIGUSR1)
+    return trace
+
+sys.settrace(trace)
+signal.raise_signal(signal.SIGUSR1)
+sys.settrace(None)
+assert left < 200
+open(sys.argv[1], "w").write('{"level": "debug"}')
+signal.raise_signal(signal.SIGUSR1)
+while not ctxlog.get_logger("x").is_enabled_for("debug"):
+    pass
+watcher.stop()
+"""
+    done = subprocess.run([sys.executable, "-c", code, str(path)], timeout=60, check=False)
+    assert 0 == done.returncode
+
+
+def test_the_longest_interval_can_be_waited_for(tmp_path: Path):
+    """And ended."""
+    with configured():
+        watcher = control.watch(tmp_path / "none", interval=threading.TIMEOUT_MAX)
+        watcher.stop()
+        assert not watcher._thread.is_alive()
