@@ -56,6 +56,13 @@ class Structlog(Lane):
         clear_contextvars()
         return self.bind(value)
 
+    def request(self, name: str | None) -> Any:
+        """With clear_contextvars first in any case."""
+        from structlog.contextvars import clear_contextvars
+
+        clear_contextvars()
+        return super().request(name)
+
 
 class Loguru(Lane):
     """loguru's contextualize."""
@@ -157,16 +164,18 @@ class OpenTelemetry(Lane):
 
         return run
 
-    def entry(self, value: Any) -> Any:
+    @contextlib.contextmanager
+    def entry(self, value: Any) -> Generator[None]:
         """From an empty context, as its server instrumentations start."""
         from opentelemetry import context
 
-        @contextlib.contextmanager
-        def attached() -> Generator[None]:
-            token = context.attach(context.set_value("request", value, context.Context()))
-            try:
-                yield
-            finally:
-                context.detach(token)
+        empty = context.Context()
+        token = context.attach(context.set_value("request", value, empty) if value else empty)
+        try:
+            yield
+        finally:
+            context.detach(token)
 
-        return attached()
+    def request(self, name: str | None) -> Any:
+        """From an empty context in any case."""
+        return self.entry(name)
