@@ -196,8 +196,14 @@ def test_a_closing_line_that_is_off():
         ("header", ""),
         ("header", b"x"),
         ("quiet", "/healthz"),
+        ("quiet", None),
+        ("quiet", 5),
+        ("quiet", [[]]),
+        ("quiet", [1]),
         ("fields", {"a": 1}),
+        ("fields", {}),
         ("route", "/a"),
+        ("route", ""),
         ("event", 7),
         ("logger", None),
     ],
@@ -207,6 +213,25 @@ def test_wrong_options(middleware: Any, option: str, value: object):
     """A wrong option is an error when the middleware is made, not in the first request."""
     with pytest.raises(errors.UsageError):
         middleware(answer, **{option: value})
+
+
+@pytest.mark.parametrize("middleware", [asgi.Middleware, wsgi.Middleware])
+def test_no_application(middleware: Any):
+    """What is no application is an error when the middleware is made, too."""
+    with pytest.raises(errors.UsageError, match="NoneType"):
+        middleware(None)
+
+
+def test_options_that_are_read_but_once():
+    """Starlette gets the middleware that was checked, not another made of what is left."""
+    from starlette.applications import Starlette
+
+    from ctxlog.adapters.starlette import install
+
+    app = install(Starlette(), quiet=(path for path in ["/healthz"]))
+    with capture() as lines:
+        ask(app, scope_of(path="/healthz"))
+    assert "debug" == lines.one(event="request")["level"]
 
 
 def test_a_request_has_whatever_an_operation_has():
