@@ -57,7 +57,7 @@ class Middleware(Around["App", "Scope"]):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Run the application for one connection's scope."""
-        call = self._begin(scope, receive, send) if scope.get("type") in _KINDS else None
+        call = self._begin(scope, receive, send)
         if call is None:
             await self.app(scope, receive, send)
             return
@@ -71,12 +71,15 @@ class Middleware(Around["App", "Scope"]):
     def _begin(self, scope: Scope, receive: Receive, send: Send) -> _Request | _Connection | None:
         """Open an entry here; ``None``: this is none of its own."""
         try:
+            make = _KINDS.get(scope["type"])
+            if make is None:
+                return None
             facts = facts_of(scope.get("method", "GET"), scope.get("path"))
             if (KEY in scope or CURRENT.get().parent) and under_way(scope, facts, _Exchange.door):
                 return None
             taken = for_entry(scope.get("headers") or ())
             exchange = _Exchange(self._options, taken, scope, facts)
-            call = _KINDS[scope["type"]](exchange, receive, send, self._options.header_bytes)
+            call = make(exchange, receive, send, self._options.header_bytes)
             scope[KEY] = None  # fails before anything is open, if it does
             exchange.__enter__()
             scope[KEY] = exchange.taken

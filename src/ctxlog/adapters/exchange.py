@@ -195,6 +195,16 @@ def _left_by(error: BaseException) -> str:
     return CANCELLED if outcome is SUCCESS else outcome  # stopped: its task thrown away, an exit
 
 
+def of_here() -> Exchange | None:
+    """Return the exchange that this context is in, the innermost, if there is one."""
+    frame: Frame | None = CURRENT.get()
+    while frame is not None:
+        if isinstance(frame.owner, Exchange):
+            return frame.owner
+        frame = frame.parent
+    return None
+
+
 def under_way(place: Mapping[str, Any], facts: dict[str, object], door: str) -> bool:
     """Return whether this request is being answered already: one of ours is around it.
 
@@ -203,19 +213,14 @@ def under_way(place: Mapping[str, Any], facts: dict[str, object], door: str) -> 
     """
     if KEY in place:
         return getattr(place[KEY], "open", True)
-    frame: Frame | None = CURRENT.get()
-    while frame is not None:
-        owner = frame.owner
-        if isinstance(owner, Exchange):
-            theirs = owner.work.facts
-            return (
-                owner.door != door
-                and owner.taken.open
-                and theirs.get(PATH) == facts.get(PATH)
-                and theirs.get(METHOD) == facts.get(METHOD)
-            )
-        frame = frame.parent
-    return False
+    around = of_here()
+    return (
+        around is not None
+        and around.door != door
+        and around.taken.open
+        and around.work.facts.get(PATH) == facts.get(PATH)
+        and around.work.facts.get(METHOD) == facts.get(METHOD)
+    )
 
 
 def failed(error: BaseException) -> None:
@@ -223,9 +228,16 @@ def failed(error: BaseException) -> None:
 
     It is on the closing line if that response says 500 or above.
     """
-    held = CURRENT.get().fields.operation
-    if isinstance(held, Held) and isinstance(held.work, Asked):
-        held.work.error = error
+    around = of_here()
+    if around is not None and around.taken.open:
+        around.work.error = error
+
+
+def routed(path: str) -> None:
+    """Tell the exchange of this context the template that a framework has chosen."""
+    around = of_here()
+    if around is not None:
+        around.work.facts[ROUTE] = path
 
 
 def facts_of(method: object, path: object) -> dict[str, object]:

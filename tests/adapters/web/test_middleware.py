@@ -256,11 +256,36 @@ def test_functions_that_raise():
     assert before + 2 == ctxlog.counters()["errors.web"]
 
 
-@pytest.mark.parametrize("broken", [{"headers": 7}, {"headers": [()]}, {"headers": [(1, 2)]}])
+@pytest.mark.parametrize(
+    "broken", [{"type": []}, {"headers": 7}, {"headers": [()]}, {"headers": [(1, 2)]}]
+)
 def test_a_scope_as_no_server_makes_it(broken: dict[str, Any]):
     """The application gets it all the same."""
     with capture():
         assert 200 == ask(asgi.Middleware(answer), scope_of(**broken))[0]["status"]
+
+
+def test_what_a_framework_tells_within_an_operation():
+    """The route and the exception are the request's, whatever operation is open around the view."""
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        with ctxlog.operation("inner"):
+            exchange.routed("/of/mine")
+            exchange.failed(LookupError("turned into a response"))
+        await send({**START, "status": 500})
+        await send(END)
+
+    with capture() as lines:
+        ask(asgi.Middleware(app))
+    line = lines.one(event="request")
+    assert ("/of/mine", "LookupError") == (line["http.route"], line["exception.type"])
+    assert "http.route" not in lines.one(event="inner")
+
+
+def test_what_a_framework_tells_outside():
+    """Without a request it goes nowhere, and harms nobody."""
+    exchange.routed("/of/mine")
+    exchange.failed(LookupError())
 
 
 def test_an_application_that_says_nothing():
