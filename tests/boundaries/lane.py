@@ -137,6 +137,12 @@ class Lane:
 
             yield crossing
 
+    @contextlib.contextmanager
+    def background(self, out: Any) -> Generator[Callable[[str], Any]]:
+        """A function that logs a line, which a thread of the background writes to a file."""
+        with listening(logging.StreamHandler(out)) as log:
+            yield log.warning
+
     def capture(self) -> Callable[..., Any]:
         """A runner under the context of now, for several threads."""
         return copy_context().run
@@ -190,7 +196,7 @@ class Lane:
         """What the last closing line had; here, what would have been on it."""
         return self.closing
 
-    def read_raised(self, _: BaseException) -> Any:
+    def read_raised(self, error: BaseException) -> Any:
         """What a line would have that logs this exception here and now."""
         return self.read()
 

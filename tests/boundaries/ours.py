@@ -116,6 +116,18 @@ class Installed(Lane):
 
             yield crossing
 
+    @contextlib.contextmanager
+    def background(self, out: Any) -> Generator[Callable[[str], Any]]:
+        """With a queue in front of a sink."""
+        import ctxlog
+
+        log = ctxlog.get_logger("boundaries")
+        sink = ctxlog.add_sink(out, queue=True)
+        try:
+            yield log.info
+        finally:
+            ctxlog.remove_sink(sink)
+
     def capture(self) -> Callable[..., Any]:
         """A snapshot."""
         import ctxlog

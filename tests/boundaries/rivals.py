@@ -108,6 +108,17 @@ class Loguru(Lane):
         finally:
             logger.remove(sink)
 
+    @contextlib.contextmanager
+    def background(self, out: Any) -> Generator[Callable[[str], Any]]:
+        """With a queue of its own."""
+        from loguru import logger
+
+        sink = logger.add(out, format="{message}", enqueue=True)
+        try:
+            yield logger.info
+        finally:
+            logger.remove(sink)
+
     def start(self) -> None:
         """No lines on the terminal."""
         from loguru import logger
@@ -148,6 +159,23 @@ class OpenTelemetry(Lane):
         from opentelemetry import context
 
         return context.get_value("request") or NOTHING
+
+    @contextlib.contextmanager
+    def background(self, out: Any) -> Generator[Callable[[str], Any]]:
+        """With its batching processor."""
+        from opentelemetry._logs import LogRecord
+        from opentelemetry.sdk._logs import LoggerProvider, export
+
+        provider = LoggerProvider()
+        exporter = export.ConsoleLogRecordExporter(out)
+        provider.add_log_record_processor(
+            export.BatchLogRecordProcessor(exporter, schedule_delay_millis=50)
+        )
+        logger = provider.get_logger("boundaries")
+        try:
+            yield lambda text: logger.emit(LogRecord(body=text))
+        finally:
+            provider.shutdown()
 
     def capture(self) -> Callable[..., Any]:
         """Its context, attached for a call."""

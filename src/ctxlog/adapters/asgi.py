@@ -77,7 +77,12 @@ class Middleware(Around["App", "Scope"]):
             facts = facts_of(scope.get("method", "GET"), scope.get("path"))
             if (KEY in scope or CURRENT.get().parent) and under_way(scope, facts, _Exchange.door):
                 return None
-            taken = for_entry(scope.get("headers") or ())
+            headers = scope.get("headers") or ()
+            if not isinstance(
+                headers, list | tuple
+            ):  # any iterable, also one that is read but once
+                headers = scope["headers"] = list(headers)
+            taken = for_entry(headers)
             exchange = _Exchange(self._options, taken, scope, facts)
             call = make(exchange, receive, send, self._options.header_bytes)
             scope[KEY] = None  # fails before anything is open, if it does
@@ -263,8 +268,8 @@ def _outside(
                 raise
             except BaseException as error:  # noqa: BLE001 - it is the callee's: cancellation above all
                 waiting = run(steps.throw, error)
-            else:
-                waiting = run(steps.send, sent)
+            else:  # as await does: an iterator need not have a send
+                waiting = run(next, steps) if sent is None else run(steps.send, sent)
     except StopIteration as done:
         return done.value
 

@@ -363,6 +363,38 @@ def test_a_coroutine_thrown_away_in_another_request():
     assert ("r-a", "cancelled") == (lines[0]["request_id"], lines[0]["outcome"])
 
 
+def test_a_requests_headers_that_are_read_but_once():
+    """A server may have them as any iterable: the application gets all of them."""
+    seen: list[Any] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        seen.extend(scope["headers"])
+        await answer(scope, receive, send)
+
+    given = [(b"x-request-id", b"r-1"), (b"accept", b"*/*")]
+    with capture() as lines:
+        ask(asgi.Middleware(app), scope_of(headers=iter(given)))
+    assert (given, "r-1") == (seen, lines.one(event="request")["request_id"])
+
+
+def test_a_server_whose_awaitables_are_iterators():
+    """What a server's receive returns may be anything that can be awaited."""
+
+    class Received:
+        def __await__(self) -> Iterator[None]:
+            return iter([None])
+
+    def receive() -> Any:
+        return Received()
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        with pytest.raises(TypeError):  # an iterator ends without a value: no message
+            await receive()
+
+    with capture():
+        asyncio.run(asgi.Middleware(app)(scope_of(), receive, deaf))
+
+
 def test_headers_that_are_read_but_once():
     """An application may send its headers as any iterable: all of them go out."""
 
