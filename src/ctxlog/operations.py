@@ -12,7 +12,7 @@ from ctxlog import names
 from ctxlog.context.accessors import capture
 from ctxlog.context.decorate import decorate
 from ctxlog.context.fields import CURRENT, Fields, Frame, frame_of, leave
-from ctxlog.context.raised import remember
+from ctxlog.context.raised import cancelled, remember
 from ctxlog.context.snapshot import Snapshot
 from ctxlog.counting import counters
 from ctxlog.errors import UsageError, seconds
@@ -330,8 +330,7 @@ def time_left() -> float | None:
 def _outcome(error: BaseException | None) -> tuple[str, int]:
     if error is None or isinstance(error, GeneratorExit | StopIteration | StopAsyncIteration):
         return SUCCESS, INFO
-    kinds = {kind.__name__ for kind in type(error).__mro__}
-    if kinds & {"CancelledError", "Cancelled"}:  # asyncio's, concurrent.futures', trio's
+    if cancelled(error):
         return CANCELLED, INFO
     if isinstance(error, SystemExit) and not error.code:
         return SUCCESS, INFO

@@ -27,6 +27,12 @@ def kept(function: Any) -> Any:
     return function
 
 
+def named(scope: Any) -> str | None:
+    """The name in a request's header, if there is one."""
+    found = dict(scope["headers"]).get(b"x-request-id")
+    return None if found is None else found.decode()
+
+
 class _Told(logging.Handler):
     """A handler that tells a function."""
 
@@ -55,6 +61,7 @@ class Lane:
     name = "plain Python"
 
     def __init__(self) -> None:
+        self.closing: Any = NOTHING
         self.Thread: Any = threading.Thread
         self.Timer: Any = threading.Timer
         self.start_new_thread: Any = _thread.start_new_thread
@@ -70,6 +77,7 @@ class Lane:
         self.light: Callable[[Any], Any] = kept  # a greenlet
         self.steps: Callable[[Any], Any] = kept  # somebody's generator
         self.asteps: Callable[[Any], Any] = kept
+        self.dependency: Callable[[Any], Any] = kept  # what FastAPI calls before an endpoint
         self.detached: Callable[..., Any] = lambda function, *args: function(*args)
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -129,6 +137,12 @@ class Lane:
 
             yield crossing
 
+    @contextlib.contextmanager
+    def background(self, out: Any) -> Generator[Callable[[str], Any]]:
+        """A function that logs a line, which a thread of the background writes to a file."""
+        with listening(logging.StreamHandler(out)) as log:
+            yield log.warning
+
     def capture(self) -> Callable[..., Any]:
         """A runner under the context of now, for several threads."""
         return copy_context().run
@@ -136,6 +150,55 @@ class Lane:
     def entry(self, value: Any) -> Any:
         """A piece of work comes in, with its id."""
         return self.bind(value)
+
+    def request(self, name: str | None) -> Any:
+        """A request of the web comes in, with a header that names it or without."""
+        return contextlib.nullcontext() if name is None else self.entry(name)
+
+    def asgi(self, app: Any) -> Any:
+        """An application and the middleware that this lane's users have around it."""
+
+        async def middleware(scope: Any, receive: Any, send: Any) -> None:
+            if scope["type"] != "http":
+                await app(scope, receive, send)
+                return
+            with self.request(named(scope)):
+                await app(scope, receive, send)
+                self.closing = self.read()
+
+        return middleware
+
+    def starlette(self, app: Any) -> Any:
+        """A Starlette or FastAPI application with that middleware."""
+        app.add_middleware(self.asgi)
+        return app
+
+    def wsgi(self, app: Any) -> Any:
+        """A WSGI application and the middleware around it."""
+
+        def middleware(environ: Any, start: Any) -> Any:
+            with self.request(environ.get("HTTP_X_REQUEST_ID")):
+                return app(environ, start)
+
+        return middleware
+
+    @contextlib.contextmanager
+    def unit(self) -> Generator[None]:
+        """A unit of work, with a line at its end."""
+        yield
+        self.closing = self.read()
+
+    def tell(self, value: Any) -> None:
+        """A part of a unit of work says what its closing line shall have."""
+        self.bind_loose(value)
+
+    def told(self) -> Any:
+        """What the last closing line had; here, what would have been on it."""
+        return self.closing
+
+    def read_raised(self, error: BaseException) -> Any:
+        """What a line would have that logs this exception here and now."""
+        return self.read()
 
     @contextlib.contextmanager
     def received(self, jobs: Any) -> Generator[Any]:

@@ -11,7 +11,7 @@ import threading
 import types
 from typing import TYPE_CHECKING, Any
 
-from tests.boundaries.lane import NOTHING, Lane, listening
+from tests.boundaries.lane import NOTHING, Lane, listening, named
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Generator
@@ -19,9 +19,12 @@ if TYPE_CHECKING:
 
 class _Lines(threading.local):
     last = "{}"
+    closing = "{}"
 
     def write(self, line: Any) -> None:
         self.last = line
+        if json.loads(line)["event"] in {"request", "unit"}:
+            self.closing = line
 
     def flush(self) -> None:
         """Nothing to do."""
@@ -113,6 +116,18 @@ class Installed(Lane):
 
             yield crossing
 
+    @contextlib.contextmanager
+    def background(self, out: Any) -> Generator[Callable[[str], Any]]:
+        """With a queue in front of a sink."""
+        import ctxlog
+
+        log = ctxlog.get_logger("boundaries")
+        sink = ctxlog.add_sink(out, queue=True)
+        try:
+            yield log.info
+        finally:
+            ctxlog.remove_sink(sink)
+
     def capture(self) -> Callable[..., Any]:
         """A snapshot."""
         import ctxlog
@@ -126,11 +141,36 @@ class Installed(Lane):
 
         return ctxlog.entry(request=value)
 
+    def request(self, name: str | None) -> Any:
+        """An entry in any case."""
+        import ctxlog
+
+        return ctxlog.entry() if name is None else ctxlog.entry(request=name)
+
+    def read_raised(self, error: BaseException) -> Any:
+        """By logging it and reading the line."""
+        _logger().error("probe", exc_info=error)
+        return json.loads(LINES.last).get("request", NOTHING)
+
     def decorated(self, function: Any) -> Any:
         """With a scope as a decorator."""
         import ctxlog
 
         return ctxlog.scope()(function)
+
+
+def _fields(scope: Any) -> dict[str, object]:
+    name = named(scope)
+    return {} if name is None else {"request": name}
+
+
+def _on_the_loop(function: Callable[[], Any]) -> Any:
+    """A dependency that FastAPI calls where it calls the endpoint, and not in a thread."""
+
+    async def dependency() -> Any:
+        return function()
+
+    return dependency
 
 
 class Explicit(Installed):
@@ -164,6 +204,45 @@ class Explicit(Installed):
         self.light = greenlets.carry
         self.steps, self.asteps = generators.carried, generators.carried_async
         self.detached = run_detached
+        self.dependency = _on_the_loop
+
+    def asgi(self, app: Any) -> Any:
+        """The ASGI middleware."""
+        from ctxlog.adapters.asgi import Middleware
+
+        return Middleware(app, fields=_fields)
+
+    def starlette(self, app: Any) -> Any:
+        """The ASGI middleware, where the handler of errors is inside of it."""
+        from ctxlog.adapters.starlette import install
+
+        return install(app, fields=_fields)
+
+    def wsgi(self, app: Any) -> Any:
+        """The WSGI middleware."""
+        from ctxlog.adapters.wsgi import Middleware
+
+        def of(environ: Any) -> dict[str, object]:
+            name = environ.get("HTTP_X_REQUEST_ID")
+            return {} if name is None else {"request": name}
+
+        return Middleware(app, fields=of)
+
+    def unit(self) -> Any:
+        """An operation."""
+        import ctxlog
+
+        return ctxlog.operation("unit")
+
+    def tell(self, value: Any) -> None:
+        """With annotate."""
+        import ctxlog
+
+        ctxlog.annotate(request=value)
+
+    def told(self) -> Any:
+        """From the closing line."""
+        return json.loads(LINES.closing).get("request", NOTHING)
 
     def start(self) -> None:
         """Configure, patch nothing."""

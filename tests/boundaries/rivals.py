@@ -56,6 +56,13 @@ class Structlog(Lane):
         clear_contextvars()
         return self.bind(value)
 
+    def request(self, name: str | None) -> Any:
+        """With clear_contextvars first in any case."""
+        from structlog.contextvars import clear_contextvars
+
+        clear_contextvars()
+        return super().request(name)
+
 
 class Loguru(Lane):
     """loguru's contextualize."""
@@ -101,6 +108,17 @@ class Loguru(Lane):
         finally:
             logger.remove(sink)
 
+    @contextlib.contextmanager
+    def background(self, out: Any) -> Generator[Callable[[str], Any]]:
+        """With a queue of its own."""
+        from loguru import logger
+
+        sink = logger.add(out, format="{message}", enqueue=True)
+        try:
+            yield logger.info
+        finally:
+            logger.remove(sink)
+
     def start(self) -> None:
         """No lines on the terminal."""
         from loguru import logger
@@ -142,6 +160,23 @@ class OpenTelemetry(Lane):
 
         return context.get_value("request") or NOTHING
 
+    @contextlib.contextmanager
+    def background(self, out: Any) -> Generator[Callable[[str], Any]]:
+        """With its batching processor."""
+        from opentelemetry._logs import LogRecord
+        from opentelemetry.sdk._logs import LoggerProvider, export
+
+        provider = LoggerProvider()
+        exporter = export.ConsoleLogRecordExporter(out)
+        provider.add_log_record_processor(
+            export.BatchLogRecordProcessor(exporter, schedule_delay_millis=50)
+        )
+        logger = provider.get_logger("boundaries")
+        try:
+            yield lambda text: logger.emit(LogRecord(body=text))
+        finally:
+            provider.shutdown()
+
     def capture(self) -> Callable[..., Any]:
         """Its context, attached for a call."""
         from opentelemetry import context
@@ -157,16 +192,18 @@ class OpenTelemetry(Lane):
 
         return run
 
-    def entry(self, value: Any) -> Any:
+    @contextlib.contextmanager
+    def entry(self, value: Any) -> Generator[None]:
         """From an empty context, as its server instrumentations start."""
         from opentelemetry import context
 
-        @contextlib.contextmanager
-        def attached() -> Generator[None]:
-            token = context.attach(context.set_value("request", value, context.Context()))
-            try:
-                yield
-            finally:
-                context.detach(token)
+        empty = context.Context()
+        token = context.attach(context.set_value("request", value, empty) if value else empty)
+        try:
+            yield
+        finally:
+            context.detach(token)
 
-        return attached()
+    def request(self, name: str | None) -> Any:
+        """From an empty context in any case."""
+        return self.entry(name)

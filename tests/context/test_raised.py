@@ -147,6 +147,31 @@ def test_control_flow_takes_nothing_along(kind: type[BaseException]) -> None:
     assert [] == list(raised_under(caught.value))
 
 
+@pytest.mark.parametrize(
+    "error",
+    [BaseExceptionGroup("", [KeyboardInterrupt(), ValueError()]), SystemExit(1)],
+    ids=["group", "exit"],
+)
+def test_what_is_no_exception_but_no_control_flow_either(error: BaseException) -> None:
+    """A server logs an exit, and a task group's failure, as any: with the fields of the raise."""
+    with capture() as lines:
+        try:
+            with scope(request_id="r-1"):
+                raise error
+        except BaseException:
+            log.exception("failed")
+    assert "r-1" == lines.one(event="failed")["request_id"]
+
+
+def test_cancellation_in_a_group_takes_nothing_along() -> None:
+    """A task group's that holds nothing but cancellation, however deep, is control flow."""
+    inner = BaseExceptionGroup("", [asyncio.CancelledError()])
+    group = BaseExceptionGroup("", [asyncio.CancelledError(), inner])
+    with pytest.raises(BaseExceptionGroup) as caught, scope(a=1):
+        raise group
+    assert [] == list(raised_under(caught.value))
+
+
 def test_an_exception_still_pickles_whatever_was_bound() -> None:
     """Secrets and lazy values go as text: an exception must come back from another process."""
     with (

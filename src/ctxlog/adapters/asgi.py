@@ -12,23 +12,26 @@ from contextvars import copy_context
 from types import coroutine
 from typing import TYPE_CHECKING, Any
 
+from ctxlog.adapters.around import Around
 from ctxlog.adapters.exchange import (
     CLOSE_CODE,
     DISCONNECTED,
     KEY,
     STATUS,
     Exchange,
-    Options,
     ended_now,
     facts_of,
+    under_way,
 )
 from ctxlog.carriers import for_entry
+from ctxlog.context.fields import CURRENT
+from ctxlog.context.raised import leaves
 from ctxlog.counting import counters
-from ctxlog.operations import CANCELLED, FAILED, SUCCESS
+from ctxlog.operations import FAILED, SUCCESS
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Generator, Iterable, Mapping, MutableMapping
-    from typing import Literal, TypeAlias
+    from collections.abc import Awaitable, Callable, Generator, MutableMapping
+    from typing import TypeAlias
 
     Scope: TypeAlias = MutableMapping[str, Any]
     Message: TypeAlias = MutableMapping[str, Any]
@@ -36,100 +39,80 @@ if TYPE_CHECKING:
     Send: TypeAlias = Callable[[Any], Awaitable[None]]
     App: TypeAlias = Callable[[Any, Any, Any], Awaitable[None]]
 
-NORMAL, NO_CODE, WENT = 1000, 1005, (1001, 1006)
+NORMAL, NO_CODE, VANISHED = 1000, 1005, 1006
+WENT = (1001, VANISHED)
 FORBIDDEN = 403
 
 
-class Middleware:
+class Middleware(Around["App", "Scope"]):
     """Make each request, and each WebSocket connection, an entry with one closing line.
 
     Put it around the whole application, so that the framework's own error handler is inside. What
     is neither (lifespan) passes through. One inside another does nothing.
-
-    Args:
-        app: the ASGI application.
-        event: of the closing line; ``None``: write none.
-        header: the response header that tells the client its request id; ``None``: tell nothing.
-        fields: from the ASGI scope to more fields for all the request's lines.
-        route: from the ASGI scope to the route's template, called after the application; usually
-            that of Starlette and FastAPI is found.
-        quiet: paths whose closing line is of level ``debug`` unless it failed, for health checks.
-        trace: as of :class:`ctxlog.entry`.
-        logger: the name that closing lines are written under.
-
-    Raises:
-        UsageError: an option of the wrong type.
 
     Example:
         >>> Middleware(print, quiet=["/healthz"])
         <ctxlog around <built-in function print>>
     """
 
-    def __init__(  # noqa: PLR0913 - all but the first are options
-        self,
-        app: App,
-        *,
-        event: str | None = "request",
-        header: str | None = "x-request-id",
-        fields: Callable[[Scope], Mapping[str, object]] | None = None,
-        route: Callable[[Scope], str | None] | None = None,
-        quiet: Iterable[str] = (),
-        trace: Literal["auto", "keep", "new"] = "auto",
-        logger: str = "ctxlog.web",
-    ) -> None:
-        self.app = app
-        self._options = Options(
-            event=event,
-            header=header,
-            fields=fields,
-            route=route or route_of,
-            quiet=quiet,
-            trace=trace,
-            logger=logger,
-        )
-        self._header = None if header is None else header.lower().encode("ascii")
-
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Run the application for one connection's scope."""
-        kind = scope.get("type")
-        if kind not in ("http", "websocket") or KEY in scope:
-            await self.app(scope, receive, send)
-            return
-        try:
-            exchange = Exchange(
-                self._options,
-                for_entry(scope.get("headers") or ()),
-                scope,
-                facts_of(scope.get("method", "GET"), scope.get("path")),
-            )
-            make = _Request if kind == "http" else _Connection
-            call = make(exchange, scope, receive, send, self._header)
-            exchange.__enter__()
-            scope[KEY] = exchange.taken
-        except Exception:  # noqa: BLE001 - a scope as no server makes it: the application decides
-            counters.add("errors.web")
+        call = self._begin(scope, receive, send)
+        if call is None:
             await self.app(scope, receive, send)
             return
         try:
             await self.app(scope, call.receive, call.send)
         except BaseException as error:
-            exchange.close(scope, call.outcome(error), error)
+            call.exchange.close(scope, call.outcome(error), error)
             raise
-        exchange.close(scope, call.outcome(None), None)
+        call.exchange.close(scope, call.outcome(None), None)
 
-    def __repr__(self) -> str:
-        return f"<ctxlog around {self.app!r}>"
+    def _begin(self, scope: Scope, receive: Receive, send: Send) -> _Request | _Connection | None:
+        """Open an entry here; ``None``: this is none of its own."""
+        try:
+            make = _KINDS.get(scope["type"])
+            if make is None:
+                return None
+            facts = facts_of(scope.get("method", "GET"), scope.get("path"))
+            if (KEY in scope or CURRENT.get().parent) and under_way(scope, facts, _Exchange.door):
+                return None
+            headers = scope.get("headers") or ()
+            if not isinstance(
+                headers, list | tuple
+            ):  # any iterable, also one that is read but once
+                headers = scope["headers"] = list(headers)
+            taken = for_entry(headers)
+            exchange = _Exchange(self._options, taken, scope, facts)
+            call = make(exchange, receive, send, self._options.header_bytes)
+            scope[KEY] = None  # fails before anything is open, if it does
+            exchange.__enter__()
+            scope[KEY] = exchange.taken
+        except Exception:  # noqa: BLE001 - a scope as no server makes it: the application decides
+            counters.add("errors.web")
+            return None
+        return call
+
+    @staticmethod
+    def _route_of(asked: Any) -> str | None:
+        return route_of(asked)
+
+
+class _Exchange(Exchange):
+    __slots__ = ()
+
+    door = "asgi"
 
 
 class _Request:
     """One HTTP request: what the application receives and sends."""
 
-    __slots__ = ("_exchange", "_header", "_receive", "_run", "_send", "complete", "gone")
+    __slots__ = ("_header", "_receive", "_run", "_send", "complete", "exchange", "gone")
 
     def __init__(
-        self, exchange: Exchange, scope: Scope, receive: Receive, send: Send, header: bytes | None
+        self, exchange: Exchange, receive: Receive, send: Send, header: bytes | None
     ) -> None:
-        self._exchange = exchange
+        self.exchange = exchange
         self._header = header
         self._receive = receive
         self._send = send
@@ -147,9 +130,9 @@ class _Request:
         """Send; the head of the response in the request's context, for the server's access line."""
         kind = message["type"]
         if kind == "http.response.start":
-            self._exchange.work.facts[STATUS] = message.get("status")
-            if self._header is not None and self._exchange.request_id is not None:
-                message = _with_header(message, self._header, self._exchange.request_id)
+            self.exchange.work.facts[STATUS] = message.get("status")
+            if self._header is not None and self.exchange.request_id is not None:
+                message = _with_header(message, self._header, self.exchange.request_id)
             last = False
             sent = self._send(message)
         else:
@@ -162,38 +145,36 @@ class _Request:
             self.gone, self.complete = True, False
             raise
         if last:
-            ended_now(self._exchange.work)
+            ended_now(self.exchange.work)
 
-    def outcome(self, error: BaseException | None) -> str:
+    def outcome(self, error: BaseException | None) -> str | None:
         """Return how it went, as far as the connection tells."""
-        if isinstance(error, GeneratorExit) and not self.complete:
-            return CANCELLED  # its task was thrown away
         if self.gone and (error is None or _of_leaving(error)):
             return DISCONNECTED
         if error is None and not self.complete:
             return FAILED  # the server says which: without starting, or without completing
-        return SUCCESS
+        return None
 
 
 class _Connection:
     """One WebSocket connection."""
 
-    __slots__ = ("_exchange", "_header", "_receive", "_send", "accepted")
+    __slots__ = ("_header", "_receive", "_send", "accepted", "exchange", "left")
 
     def __init__(
-        self, exchange: Exchange, scope: Scope, receive: Receive, send: Send, header: bytes | None
+        self, exchange: Exchange, receive: Receive, send: Send, header: bytes | None
     ) -> None:
-        self._exchange = exchange
+        self.exchange = exchange
         self._header = header
         self._receive = receive
         self._send = send
-        self.accepted = False
+        self.accepted = self.left = False
 
     async def receive(self) -> Any:
         """Receive, and remember how the client closed."""
         message = await self._receive()
         if message["type"] == "websocket.disconnect":
-            self._closed(message.get("code", NO_CODE))
+            self._left(message.get("code", NO_CODE))
         return message
 
     async def send(self, message: Message) -> None:
@@ -201,40 +182,59 @@ class _Connection:
         kind = message["type"]
         if kind in _ANSWERS:
             if kind == "websocket.accept":
-                self._exchange.answered = self.accepted = True
+                self.exchange.answered = self.accepted = True
             else:
-                self._exchange.work.facts[STATUS] = message.get("status")
-            if self._header is not None and self._exchange.request_id is not None:
-                message = _with_header(message, self._header, self._exchange.request_id)
+                self.exchange.work.facts[STATUS] = message.get("status")
+            if self._header is not None and self.exchange.request_id is not None:
+                message = _with_header(message, self._header, self.exchange.request_id)
         elif kind == "websocket.close":
             if self.accepted:
                 self._closed(message.get("code", NORMAL))
             else:  # the server refuses the handshake
-                self._exchange.work.facts.setdefault(STATUS, FORBIDDEN)
-        await self._send(message)
+                self.exchange.work.facts.setdefault(STATUS, FORBIDDEN)
+        try:
+            await self._send(message)
+        except OSError:  # the specification's word for a client that has left
+            self._left(VANISHED)
+            raise
+
+    def _left(self, code: object) -> None:
+        self.left = CLOSE_CODE not in self.exchange.work.facts
+        self._closed(code)
 
     def _closed(self, code: object) -> None:
         if type(code) is int:
-            self._exchange.work.facts.setdefault(CLOSE_CODE, code)
-        ended_now(self._exchange.work)
+            self.exchange.work.facts.setdefault(CLOSE_CODE, code)
+        ended_now(self.exchange.work)
 
-    def outcome(self, error: BaseException | None) -> str:
+    def outcome(self, error: BaseException | None) -> str | None:
         """Return how it went, as far as the connection tells."""
-        code = self._exchange.work.facts.get(CLOSE_CODE)
-        if code in WENT and (error is None or _of_leaving(error)):
-            return DISCONNECTED
-        return SUCCESS
+        facts = self.exchange.work.facts
+        if self.left and (error is None or _of_leaving(error)):
+            return DISCONNECTED if facts.get(CLOSE_CODE) in WENT else SUCCESS
+        if error is None and not self.accepted and STATUS not in facts:
+            return FAILED  # the handshake was never answered: the server does it
+        return None
 
 
+_KINDS: dict[str, Callable[..., _Request | _Connection]] = {
+    "http": _Request,
+    "websocket": _Connection,
+}
 _BODIES = frozenset({"http.response.body", "http.response.pathsend", "http.response.zerocopysend"})
 _ANSWERS = frozenset({"websocket.accept", "websocket.http.response.start"})
 
 
 def _of_leaving(error: BaseException) -> bool:
     """Return whether this is what a client that has left gives: an OSError, a framework's own."""
-    names = {kind.__name__ for kind in type(error).__mro__}
-    leaving = {"ClientDisconnect", "WebSocketDisconnect", "CancelledError", "Cancelled"}
-    return isinstance(error, OSError) or bool(names & leaving)
+    return all(
+        isinstance(one, OSError | GeneratorExit)
+        or not _LEAVING.isdisjoint(kind.__name__ for kind in type(one).__mro__)
+        for one in leaves(error)
+    )
+
+
+_LEAVING = frozenset({"ClientDisconnect", "WebSocketDisconnect", "CancelledError", "Cancelled"})
 
 
 def _with_header(message: Message, name: bytes, value: str) -> Message:
@@ -268,8 +268,8 @@ def _outside(
                 raise
             except BaseException as error:  # noqa: BLE001 - it is the callee's: cancellation above all
                 waiting = run(steps.throw, error)
-            else:
-                waiting = run(steps.send, sent)
+            else:  # as await does: an iterator need not have a send
+                waiting = run(next, steps) if sent is None else run(steps.send, sent)
     except StopIteration as done:
         return done.value
 

@@ -10,9 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
 
-from ctxlog.adapters.exchange import ROUTE, failed
-from ctxlog.context.fields import CURRENT
-from ctxlog.operations import annotate
+from ctxlog.adapters.exchange import failed, routed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,5 +48,5 @@ class Middleware:
 
 def _tell_route(request: Any) -> None:
     path = getattr(getattr(request, "resolver_match", None), "route", None)
-    if isinstance(path, str) and CURRENT.get().fields.operation is not None:
-        annotate({ROUTE: path if path.startswith(("/", "^")) else f"/{path}"})
+    if isinstance(path, str):
+        routed(path if path.startswith(("/", "^")) else f"/{path}")

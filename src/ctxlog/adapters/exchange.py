@@ -11,24 +11,23 @@ from _thread import allocate_lock
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from ctxlog.context.fields import CURRENT, Fields, frame_of
+from ctxlog.context.fields import CURRENT, Fields, Frame, frame_of
 from ctxlog.context.snapshot import Snapshot
 from ctxlog.counting import counters
-from ctxlog.entries import AUTO, KEEP, NEW, entry
-from ctxlog.errors import UsageError, choices
+from ctxlog.entries import entry
 from ctxlog.ids import valid_request_id
 from ctxlog.levels import DEBUG, ERROR, INFO
-from ctxlog.logger import get_logger
 from ctxlog.names import REQUEST_ID
-from ctxlog.operations import FAILED, SUCCESS, Held, Work, _outcome
+from ctxlog.operations import CANCELLED, FAILED, SUCCESS, Held, Work, _outcome
 from ctxlog.runtime import runtime
 from ctxlog.values import freeze_fields
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Mapping
     from types import TracebackType
-    from typing import Any, Literal
+    from typing import Any
 
+    from ctxlog.adapters.around import Options
     from ctxlog.context.accessors import Carried
     from ctxlog.logger import BoundLogger
 
@@ -42,44 +41,6 @@ KEY = "ctxlog"
 MAX_PATH = 1_024
 MAX_METHOD = 32
 SERVER_ERROR = 500
-_TCHAR = "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-
-
-class Options:
-    """What both middlewares take, checked once."""
-
-    __slots__ = ("event", "fields", "header", "log", "quiet", "route", "trace")
-
-    def __init__(  # noqa: PLR0913 - all of them are options
-        self,
-        *,
-        event: str | None,
-        header: str | None,
-        fields: Callable[[Any], Mapping[str, object]] | None,
-        route: Callable[[Any], str | None],
-        quiet: Iterable[str],
-        trace: Literal["auto", "keep", "new"],
-        logger: str,
-    ) -> None:
-        if trace not in (AUTO, KEEP, NEW):
-            raise choices("trace", trace, (AUTO, KEEP, NEW))
-        if header is not None and (type(header) is not str or not header or header.strip(_TCHAR)):
-            raise UsageError(f"header takes the name of an HTTP header or None, not {header!r}")
-        if isinstance(quiet, str | bytes):
-            raise UsageError(f"quiet takes a collection of paths, such as [{quiet!r}]")
-        for name, function in (("fields", fields or str), ("route", route)):
-            if not callable(function):
-                raise UsageError(f"{name} takes a function of the request")
-        for name, text in (("event", event), ("logger", logger)):
-            if not isinstance(text, str) and (name, text) != ("event", None):
-                raise UsageError(f"{name} is text, not {type(text).__name__}")
-        self.event = event
-        self.header = header.lower() if header is not None else None
-        self.fields = fields
-        self.route = route
-        self.quiet = frozenset(quiet)
-        self.trace: Literal["auto", "keep", "new"] = trace
-        self.log = get_logger(logger)
 
 
 class Asked(Work):
@@ -108,13 +69,23 @@ class Asked(Work):
         runtime.emit(self._log, level, self.name, (), fields)
 
 
+class Taken(Snapshot):
+    """The request's context, for whoever stands outside of it: a server's own error handler."""
+
+    __slots__ = ("open",)
+
+    #: The request is being answered.
+    open: bool
+
+
 class Exchange(entry):
     """The entry of one request, with a closing line."""
 
     __slots__ = ("_options", "answered", "request_id", "taken", "work")
 
-    #: The request's context, for whoever stands outside of it: a server's own error handler.
-    taken: Snapshot
+    taken: Taken
+    #: Which protocol it came in by.
+    door = ""
 
     def __init__(
         self, options: Options, taken: Snapshot, request: Any, facts: dict[str, object]
@@ -134,7 +105,8 @@ class Exchange(entry):
     def open(self, below: Fields) -> tuple[Fields, Carried]:
         """Return the entry's fields, with this exchange as what annotations go to."""
         fields, carried = super().open(below)
-        self.taken = Snapshot(fields, carried)
+        self.taken = Taken(fields, carried)
+        self.taken.open = True
         request_id = fields.values[REQUEST_ID]
         if type(request_id) is str and (not self._bound or valid_request_id(request_id)):
             self.request_id = request_id  # the entry has checked it, or made it
@@ -143,8 +115,14 @@ class Exchange(entry):
         self.work.under = fields
         return Fields(fields.values, fields.ids, Held(self.work)), carried
 
-    def close(self, request: Any, outcome: str, error: BaseException | None) -> None:
-        """Write the closing line, once, and leave the entry."""
+    def close(self, request: Any, outcome: str | None, error: BaseException | None) -> None:
+        """Write the closing line, once, and leave the entry.
+
+        Args:
+            request: the scope, the environ.
+            outcome: as far as the connection tells; ``None``: as what has left the application says.
+            error: what has left the application.
+        """
         if self._options.event is not None:
             try:
                 frame = CURRENT.get()
@@ -158,12 +136,12 @@ class Exchange(entry):
                 counters.add("errors.web")
         self.__exit__(None if error is None else type(error), error, None)
 
-    def _say(self, request: Any, outcome: str, error: BaseException | None) -> None:
+    def _say(self, request: Any, outcome: str | None, error: BaseException | None) -> None:
         work = self.work
         facts = work.facts
-        if error is not None and outcome is SUCCESS:
-            outcome, _ = _outcome(error)
-        if outcome is FAILED or outcome is SUCCESS:
+        if outcome is None:
+            outcome = SUCCESS if error is None else _left_by(error)
+        if outcome is not CANCELLED and (error is None or outcome is not DISCONNECTED):
             status: Any = facts.get(STATUS)
             answered = self.answered or CLOSE_CODE in facts
             if status is None and outcome is FAILED and not answered:
@@ -200,8 +178,49 @@ class Exchange(entry):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self.work.under = None  # ended: whatever holds its context has nothing to close
+        self.taken.open = False
+        work = self.work
+        work.under = None  # ended: whatever holds its context has nothing to close
+        if error is not None or work.error is not None:
+            work.error = None  # its frames hold the request, which would hold it
+            work.facts = {}
         super().__exit__(kind, error, traceback)
+
+
+def _left_by(error: BaseException) -> str:
+    """Return how a request went that this has left."""
+    if isinstance(error, StopIteration | StopAsyncIteration):
+        return FAILED  # nobody iterates over a request: it is a mistake like any other
+    outcome, _ = _outcome(error)
+    return CANCELLED if outcome is SUCCESS else outcome  # stopped: its task thrown away, an exit
+
+
+def of_here() -> Exchange | None:
+    """Return the exchange that this context is in, the innermost, if there is one."""
+    frame: Frame | None = CURRENT.get()
+    while frame is not None:
+        if isinstance(frame.owner, Exchange):
+            return frame.owner
+        frame = frame.parent
+    return None
+
+
+def under_way(place: Mapping[str, Any], facts: dict[str, object], door: str) -> bool:
+    """Return whether this request is being answered already: one of ours is around it.
+
+    Through the same protocol its snapshot is in the scope, or the environ. A bridge to the other
+    protocol makes a new one of those, and only the context comes through.
+    """
+    if KEY in place:
+        return getattr(place[KEY], "open", True)
+    around = of_here()
+    return (
+        around is not None
+        and around.door != door
+        and around.taken.open
+        and around.work.facts.get(PATH) == facts.get(PATH)
+        and around.work.facts.get(METHOD) == facts.get(METHOD)
+    )
 
 
 def failed(error: BaseException) -> None:
@@ -209,9 +228,16 @@ def failed(error: BaseException) -> None:
 
     It is on the closing line if that response says 500 or above.
     """
-    held = CURRENT.get().fields.operation
-    if isinstance(held, Held) and isinstance(held.work, Asked):
-        held.work.error = error
+    around = of_here()
+    if around is not None and around.taken.open:
+        around.work.error = error
+
+
+def routed(path: str) -> None:
+    """Tell the exchange of this context the template that a framework has chosen."""
+    around = of_here()
+    if around is not None:
+        around.work.facts[ROUTE] = path
 
 
 def facts_of(method: object, path: object) -> dict[str, object]:

@@ -9,9 +9,10 @@ import io
 import os
 import re
 import sys
+import threading
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from threading import RLock, Thread, get_ident
+from threading import RLock, Thread
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -117,7 +118,7 @@ class Lines(io.TextIOBase):
         size = len(text)
         if not isinstance(text, str):
             text = bytes(text).decode("utf-8", "backslashreplace")
-        me = get_ident()
+        me = threading.get_ident()
         if me in self._writing:  # a sink, a processor: it must not come in again
             behind = self.ctxlog_behind
             if behind is not None:
@@ -170,7 +171,7 @@ class Lines(io.TextIOBase):
         line = line.removesuffix("\r")
         if not line.strip():
             return
-        me = get_ident()
+        me = threading.get_ident()
         self._writing.add(me)
         try:
             self._send(line, stamp, partial=partial)

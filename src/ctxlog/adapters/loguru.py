@@ -8,8 +8,9 @@ by one does not go out by the other.
 
 from __future__ import annotations
 
+import threading
 from contextvars import ContextVar
-from threading import RLock, get_ident
+from threading import RLock
 from typing import TYPE_CHECKING, Any
 
 from loguru import logger as _logger
@@ -107,7 +108,7 @@ def take(message: Any) -> None:
     if sent is not None:
         stamp = received(sent)
     else:  # another logger of loguru's than the usual one
-        stamp = stamp_now() if record["thread"].id == get_ident() else NOWHERE
+        stamp = stamp_now() if record["thread"].id == threading.get_ident() else NOWHERE
     fields = dict(record["extra"])
     error = record["exception"]
     if stamp.error is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from ctxlog.errors import UsageError
@@ -38,9 +39,9 @@ class Hosts:
             raise UsageError(
                 'hosts takes names such as ["store.internal", ".example.org"], or "*" for all'
             )
-        if any("/" in name for name in names):
-            raise UsageError("hosts takes the names of hosts, not URLs")
-        plain = [name.lower().rstrip(".") for name in names]
+        for name in names:
+            _check(name)
+        plain = [_plain(name) for name in names]
         self._all = ANY in plain
         self._names = frozenset(name for name in plain if not name.startswith("."))
         self._below = tuple(name for name in plain if name.startswith("."))
@@ -50,5 +51,38 @@ class Hosts:
             return True
         if not isinstance(host, str):
             return False
-        name = host.lower().rstrip(".")
+        name = _plain(host)
         return name in self._names or (bool(self._below) and name.endswith(self._below))
+
+
+def _check(name: str) -> None:
+    """Refuse what is no host's name, and would never be one's."""
+    if "/" in name:
+        raise UsageError(f"hosts takes the names of hosts, not URLs such as {name!r}")
+    if ANY in name and name != ANY:
+        raise UsageError(f'hosts takes ".example.org" for all below example.org, not {name!r}')
+    if ":" in name and not _is_address(name):
+        raise UsageError(
+            f"hosts takes names without a port, and addresses as they are: not {name!r}"
+        )
+    if "@" in name or name != name.strip():
+        raise UsageError(f"hosts takes the names of hosts alone, not {name!r}")
+
+
+def _is_address(name: str) -> bool:
+    from ipaddress import IPv6Address
+
+    try:
+        IPv6Address(name)
+    except ValueError:
+        return False
+    return True
+
+
+def _plain(name: str) -> str:
+    """Return a host's name as it is compared: as DNS has it, where it is not ASCII."""
+    if not name.isascii():
+        with suppress(UnicodeError):  # a name that no host has
+            labels = [label.encode("idna").decode("ascii") for label in name.split(".")]
+            name = ".".join(labels)
+    return name.lower().rstrip(".")

@@ -43,6 +43,11 @@ def install(app: App, **options: Any) -> App:
         )
     if known.middleware_stack is not None:
         raise UsageError("install() comes before the application's first request")
-    Middleware(known, **options)  # a wrong option is an error here, not in the first request
-    known.build_middleware_stack = lambda: Middleware(build(), **options)
+    around: Any = Middleware(known, **options)  # a wrong option is an error here
+
+    def built() -> Any:
+        around.app = build()
+        return around
+
+    known.build_middleware_stack = built
     return app

@@ -11,25 +11,26 @@ from __future__ import annotations
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any
 
+from ctxlog.adapters.around import Around
 from ctxlog.adapters.exchange import (
     DISCONNECTED,
     KEY,
     METHOD,
     STATUS,
     Exchange,
-    Options,
     ended_now,
     facts_of,
+    under_way,
 )
 from ctxlog.carriers import extract
+from ctxlog.context.fields import CURRENT
 from ctxlog.context.raised import remember
 from ctxlog.counting import counters
-from ctxlog.operations import SUCCESS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator
     from contextvars import Context
-    from typing import Literal, TypeAlias
+    from typing import TypeAlias
 
     Environ: TypeAlias = dict[str, Any]
     Start: TypeAlias = Callable[..., Any]
@@ -38,80 +39,41 @@ if TYPE_CHECKING:
 _NO_BODY = (204, 304)
 
 
-class Middleware:
+class Middleware(Around["App", "Environ"]):
     """Make each request an entry with one closing line, written when the server closes the body.
 
     The application, every step of its body and the body's ``close`` run in one context of their
     own; nothing of it is left in the server's thread. One inside another does nothing.
-
-    Args:
-        app: the WSGI application.
-        event: of the closing line; ``None``: write none.
-        header: the response header that tells the client its request id; ``None``: tell nothing.
-        fields: from the WSGI environ to more fields for all the request's lines.
-        route: from the environ to the route's template, called when the response starts; usually
-            that of Flask is found.
-        quiet: paths whose closing line is of level ``debug`` unless it failed, for health checks.
-        trace: as of :class:`ctxlog.entry`.
-        logger: the name that closing lines are written under.
-
-    Raises:
-        UsageError: an option of the wrong type.
 
     Example:
         >>> Middleware(print, quiet=["/healthz"])
         <ctxlog around <built-in function print>>
     """
 
-    def __init__(  # noqa: PLR0913 - all but the first are options
-        self,
-        app: App,
-        *,
-        event: str | None = "request",
-        header: str | None = "x-request-id",
-        fields: Callable[[Environ], Mapping[str, object]] | None = None,
-        route: Callable[[Environ], str | None] | None = None,
-        quiet: Iterable[str] = (),
-        trace: Literal["auto", "keep", "new"] = "auto",
-        logger: str = "ctxlog.web",
-    ) -> None:
-        self.app = app
-        self._options = Options(
-            event=event,
-            header=header,
-            fields=fields,
-            route=route or route_of,
-            quiet=quiet,
-            trace=trace,
-            logger=logger,
-        )
-        self._header = header
-
     def __call__(self, environ: Environ, start_response: Start) -> Iterable[bytes]:
         """Run the application for one request."""
-        if KEY in environ:
-            return self.app(environ, start_response)
         context = copy_context()
         try:
-            exchange = Exchange(
-                self._options,
-                extract(_headers(environ)),
-                environ,
-                facts_of(environ.get("REQUEST_METHOD"), _path(environ)),
-            )
-            context.run(exchange.__enter__)
+            facts = facts_of(environ.get("REQUEST_METHOD"), _path(environ))
+            exchange = None
+            around = KEY in environ or CURRENT.get().parent
+            if not (around and under_way(environ, facts, _Exchange.door)):
+                exchange = _Exchange(self._options, extract(_headers(environ)), environ, facts)
+                context.run(exchange.__enter__)
         except Exception:  # noqa: BLE001 - an environ as no server makes it: the application decides
             counters.add("errors.web")
+            exchange = None
+        if exchange is None:
             return self.app(environ, start_response)
         environ[KEY] = exchange.taken
         request = _Request(exchange, context, environ)
 
         def start(status: str, headers: list[tuple[str, str]], *error: Any) -> Any:
             request.started(status)
-            if self._header is not None and exchange.request_id is not None:
-                name = self._header.lower()
+            name = self._options.header
+            if name is not None and exchange.request_id is not None:
                 headers = [pair for pair in headers if pair[0].lower() != name]
-                headers.append((self._header, exchange.request_id))
+                headers.append((name, exchange.request_id))
             return start_response(status, headers, *error)
 
         try:
@@ -121,8 +83,15 @@ class Middleware:
             raise
         return request.carry(body)
 
-    def __repr__(self) -> str:
-        return f"<ctxlog around {self.app!r}>"
+    @staticmethod
+    def _route_of(asked: Any) -> str | None:
+        return route_of(asked)
+
+
+class _Exchange(Exchange):
+    __slots__ = ()
+
+    door = "wsgi"
 
 
 class _Request:
@@ -167,7 +136,7 @@ class _Request:
         facts = self._exchange.work.facts
         return facts.get(METHOD) == "HEAD" or facts.get(STATUS) in _NO_BODY
 
-    def close(self, error: BaseException | None, outcome: str = SUCCESS) -> None:
+    def close(self, error: BaseException | None, outcome: str | None = None) -> None:
         """Write the closing line, once."""
         if not self._closed:
             self._closed = True
@@ -211,7 +180,7 @@ class _Body:
 
     def close(self) -> None:
         """Close the application's body, then the exchange."""
-        error = self._error
+        error, self._error = self._error, None
         try:
             close = getattr(self._body, "close", None)
             if close is not None:
@@ -221,7 +190,8 @@ class _Body:
             raise
         finally:
             whole = self._ended or error is not None or self._request.bodiless()
-            self._request.close(error, SUCCESS if whole else DISCONNECTED)
+            self._request.close(error, None if whole else DISCONNECTED)
+            error = None  # it holds this frame
 
 
 class _Sized(_Body):

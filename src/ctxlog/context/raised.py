@@ -1,7 +1,8 @@
 """What an exception was raised under travels with it.
 
 The first scope an exception leaves puts its fields on it; a line that logs the exception further
-out fills its gaps from them. Control flow takes nothing along: the ends of iterators, cancellation.
+out fills its gaps from them. Control flow takes nothing along: the ends of iterators, cancellation,
+an interrupt.
 """
 
 from __future__ import annotations
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
     from ctxlog.ids import TraceIds
 
 _KEY = "__ctxlog_raised__"
+_FLOW = (StopIteration, StopAsyncIteration, GeneratorExit, KeyboardInterrupt)
+#: asyncio's, concurrent.futures', anyio's and trio's, gevent's; by name, so that none is loaded for it.
+_CANCELLED = frozenset({"CancelledError", "Cancelled", "GreenletExit", "GeneratorExit"})
 #: Causes and contexts looked at behind one exception.
 MAX_CHAIN = 10
 
@@ -37,11 +41,36 @@ class Raised:
 
 def remember(error: BaseException, fields: Fields) -> None:
     """Put ``fields`` on an exception that leaves a scope, unless one further in did."""
-    if isinstance(error, StopIteration | StopAsyncIteration) or not isinstance(error, Exception):
+    if isinstance(error, _FLOW) or not (fields.values or fields.ids):
         return
-    if type(error).__name__ == "CancelledError" or not (fields.values or fields.ids):
-        return  # a future's cancellation is an Exception
-    error.__dict__.setdefault(_KEY, Raised(fields.values, fields.ids))
+    held = error.__dict__
+    if _KEY not in held and not cancelled(error):
+        held[_KEY] = Raised(fields.values, fields.ids)
+
+
+def leaves(error: BaseException) -> Iterator[BaseException]:
+    """Yield the exceptions in a group of them, however deep; any other itself."""
+    waiting = [error]
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, BaseExceptionGroup):
+            waiting.extend(one.exceptions)
+        else:
+            yield one
+
+
+def cancelled(error: BaseException) -> bool:
+    """Return whether this is cancellation, and nothing else: also in a group of a task group's.
+
+    Example:
+        >>> from asyncio import CancelledError
+        >>> cancelled(CancelledError()), cancelled(BaseExceptionGroup("", [CancelledError()]))
+        (True, True)
+    """
+    return all(
+        not _CANCELLED.isdisjoint(kind.__name__ for kind in type(one).__mro__)
+        for one in leaves(error)
+    )
 
 
 def raised_under(error: BaseException) -> Iterator[Raised]:

@@ -122,6 +122,14 @@ def _starlette_parts() -> Any:  # noqa: C901 - an endpoint each
     async def refuse(socket: WebSocket) -> None:
         await socket.close()
 
+    async def silent(socket: WebSocket) -> None:
+        return
+
+    async def endless_ws(socket: WebSocket) -> None:
+        await socket.accept()
+        while True:
+            await socket.receive_text()
+
     async def listen(socket: WebSocket) -> None:
         await socket.accept()
         async for _ in socket.iter_text():
@@ -142,6 +150,8 @@ def _starlette_parts() -> Any:  # noqa: C901 - an endpoint each
         WebSocketRoute("/ws/{n:int}", echo),
         WebSocketRoute("/refuse", refuse),
         WebSocketRoute("/listen", listen),
+        WebSocketRoute("/silent", silent),
+        WebSocketRoute("/endless-ws", endless_ws),
     ], {Exception: on_error}
 
 

@@ -196,8 +196,14 @@ def test_a_closing_line_that_is_off():
         ("header", ""),
         ("header", b"x"),
         ("quiet", "/healthz"),
+        ("quiet", None),
+        ("quiet", 5),
+        ("quiet", [[]]),
+        ("quiet", [1]),
         ("fields", {"a": 1}),
+        ("fields", {}),
         ("route", "/a"),
+        ("route", ""),
         ("event", 7),
         ("logger", None),
     ],
@@ -207,6 +213,25 @@ def test_wrong_options(middleware: Any, option: str, value: object):
     """A wrong option is an error when the middleware is made, not in the first request."""
     with pytest.raises(errors.UsageError):
         middleware(answer, **{option: value})
+
+
+@pytest.mark.parametrize("middleware", [asgi.Middleware, wsgi.Middleware])
+def test_no_application(middleware: Any):
+    """What is no application is an error when the middleware is made, too."""
+    with pytest.raises(errors.UsageError, match="NoneType"):
+        middleware(None)
+
+
+def test_options_that_are_read_but_once():
+    """Starlette gets the middleware that was checked, not another made of what is left."""
+    from starlette.applications import Starlette
+
+    from ctxlog.adapters.starlette import install
+
+    app = install(Starlette(), quiet=(path for path in ["/healthz"]))
+    with capture() as lines:
+        ask(app, scope_of(path="/healthz"))
+    assert "debug" == lines.one(event="request")["level"]
 
 
 def test_a_request_has_whatever_an_operation_has():
@@ -231,11 +256,36 @@ def test_functions_that_raise():
     assert before + 2 == ctxlog.counters()["errors.web"]
 
 
-@pytest.mark.parametrize("broken", [{"headers": 7}, {"headers": [()]}, {"headers": [(1, 2)]}])
+@pytest.mark.parametrize(
+    "broken", [{"type": []}, {"headers": 7}, {"headers": [()]}, {"headers": [(1, 2)]}]
+)
 def test_a_scope_as_no_server_makes_it(broken: dict[str, Any]):
     """The application gets it all the same."""
     with capture():
         assert 200 == ask(asgi.Middleware(answer), scope_of(**broken))[0]["status"]
+
+
+def test_what_a_framework_tells_within_an_operation():
+    """The route and the exception are the request's, whatever operation is open around the view."""
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        with ctxlog.operation("inner"):
+            exchange.routed("/of/mine")
+            exchange.failed(LookupError("turned into a response"))
+        await send({**START, "status": 500})
+        await send(END)
+
+    with capture() as lines:
+        ask(asgi.Middleware(app))
+    line = lines.one(event="request")
+    assert ("/of/mine", "LookupError") == (line["http.route"], line["exception.type"])
+    assert "http.route" not in lines.one(event="inner")
+
+
+def test_what_a_framework_tells_outside():
+    """Without a request it goes nowhere, and harms nobody."""
+    exchange.routed("/of/mine")
+    exchange.failed(LookupError())
 
 
 def test_an_application_that_says_nothing():
@@ -311,6 +361,38 @@ def test_a_coroutine_thrown_away_in_another_request():
         with ctxlog.entry(request_id="r-b"):
             call.close()
     assert ("r-a", "cancelled") == (lines[0]["request_id"], lines[0]["outcome"])
+
+
+def test_a_requests_headers_that_are_read_but_once():
+    """A server may have them as any iterable: the application gets all of them."""
+    seen: list[Any] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        seen.extend(scope["headers"])
+        await answer(scope, receive, send)
+
+    given = [(b"x-request-id", b"r-1"), (b"accept", b"*/*")]
+    with capture() as lines:
+        ask(asgi.Middleware(app), scope_of(headers=iter(given)))
+    assert (given, "r-1") == (seen, lines.one(event="request")["request_id"])
+
+
+def test_a_server_whose_awaitables_are_iterators():
+    """What a server's receive returns may be anything that can be awaited."""
+
+    class Received:
+        def __await__(self) -> Iterator[None]:
+            return iter([None])
+
+    def receive() -> Any:
+        return Received()
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        with pytest.raises(TypeError):  # an iterator ends without a value: no message
+            await receive()
+
+    with capture():
+        asyncio.run(asgi.Middleware(app)(scope_of(), receive, deaf))
 
 
 def test_headers_that_are_read_but_once():

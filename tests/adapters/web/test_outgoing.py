@@ -192,7 +192,9 @@ def test_twice():
         assert "b" in adapter.hosts
 
 
-@pytest.mark.parametrize("hosts", [[], "", [""], ["."], [1], None, ["http://store/"], 7])
+@pytest.mark.parametrize("hosts", [[], "", [""], ["."], [1], None, ["http://store/"], 7,
+                                   ["store:8080"], ["*.example.org"], ["[::1]"], ["user@store"],
+                                   [" store"]])  # fmt: skip
 def test_what_are_no_hosts(hosts: Any):
     """A wrong list of hosts is an error at once, and says what is right."""
     with pytest.raises(errors.UsageError, match=r"hosts takes"):
@@ -215,6 +217,11 @@ def test_what_is_no_client():
         ([".example.org"], "badexample.org", False),
         (["store.internal"], "store.internal.evil.org", False),
         (["::1"], "::1", True),
+        (["*"], "anything", True),
+        (["bücher.example"], "xn--bcher-kva.example", True),
+        (["xn--bcher-kva.example"], "bücher.example", True),
+        ([".bücher.example"], "a.bücher.example", True),
+        (["store"], "ü" * 100, False),
         (["store"], None, False),
     ],
 )

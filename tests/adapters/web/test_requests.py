@@ -155,6 +155,32 @@ def test_a_request_after_a_large_body(starlette: Served):
     assert [None] * len(invalid) == [line.get("request_id") for line in invalid]
 
 
+def test_pipelined_requests(starlette: Served):
+    """Requests that one packet brings have each its own id, and the one without a made one."""
+
+    async def talk() -> list[str]:
+        async with asyncio.timeout(DEADLINE):
+            client = await Client.to(starlette.port)
+            for path, header in [
+                ("/async/41", "X-Request-ID: piped-41\r\n"),
+                ("/stream/42", "X-Request-ID: piped-42\r\n"),
+                ("/sync/43", "X-Request-ID: piped-43\r\n"),
+                ("/async/44", ""),
+            ]:
+                client.writer.write(f"GET {path} HTTP/1.1\r\nHost: x\r\n{header}\r\n".encode())
+            answers = [await client.read() for _ in range(4)]
+            await client.close()
+            return [answer.headers["x-request-id"] for answer in answers]
+
+    *sent, made = asyncio.run(talk())
+    assert ["piped-41", "piped-42", "piped-43"] == sent
+    assert 32 == len(made)
+    for number, request_id in zip(range(41, 45), [*sent, made], strict=True):
+        assert {f"by {number}"} == {line["event"] for line in of(starlette, request_id, "by ")}
+        (line,) = of(starlette, request_id)
+        assert str(line["url.path"]).endswith(f"/{number}")
+
+
 def test_a_websocket(starlette: Served):
     """A connection is one entry, its id goes back with the handshake, it closes with its code."""
     with connect(
@@ -183,6 +209,37 @@ def test_a_websocket_refused(starlette: Served):
         raise AssertionError("it was to be refused")
     (line,) = of(starlette, "refused-1")
     assert (403, "info") == (line["http.response.status_code"], line["level"])
+
+
+def test_a_websocket_that_is_not_answered(starlette: Served):
+    """An application that says nothing to a handshake has failed, and the server says 500."""
+    with (
+        pytest.raises(InvalidStatus) as refused,
+        connect(
+            f"ws://127.0.0.1:{starlette.port}/silent",
+            additional_headers={"X-Request-ID": "silent-1"},
+        ),
+    ):
+        raise AssertionError("it was to be refused")
+    (line,) = of(starlette, "silent-1")
+    assert 500 == refused.value.response.status_code
+    assert (500, "error") == (line["http.response.status_code"], line["outcome"])
+
+
+@pytest.mark.parametrize("code", [1000, 4000])
+def test_a_websocket_whose_client_closes(starlette: Served, code: int):
+    """An endpoint that lets the exception for it pass has not failed."""
+    name = f"closed-{code}"
+    with connect(
+        f"ws://127.0.0.1:{starlette.port}/endless-ws", additional_headers={"X-Request-ID": name}
+    ) as client:
+        client.close(code)
+    (line,) = of(starlette, name)
+    assert (code, "success", "info") == (
+        line["websocket.close_code"],
+        line["outcome"],
+        line["level"],
+    )
 
 
 def test_a_websocket_whose_client_leaves(starlette: Served):

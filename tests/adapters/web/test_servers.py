@@ -19,6 +19,7 @@ UNDER = [
     ("uvicorn:uvloop", "django_asgi", [*BOTH, "/stream/{n}"]),
     ("gunicorn:sync", "flask", ["/sync/{n}", "/stream/{n}"]),
     ("gunicorn:gthread", "flask", ["/sync/{n}", "/stream/{n}"]),
+    ("gunicorn:gevent", "flask", ["/sync/{n}", "/stream/{n}"]),
     ("gunicorn:sync", "django_wsgi", ["/sync/{n}", "/stream/{n}"]),
     ("gunicorn:gthread", "django_wsgi", [*BOTH, "/stream/{n}"]),
 ]

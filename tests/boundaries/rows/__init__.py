@@ -20,6 +20,8 @@ FAMILIES = (
     "callbacks",
     "backends",
     "requests",
+    "web",
+    "servers",
     "processes",
 )
 for _family in FAMILIES:

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from typing import TYPE_CHECKING, Any
 
 from tests.boundaries.rows.row import WAIT, row
@@ -132,3 +133,51 @@ def forked(lane: Lane) -> Iterator[Any]:
     stop.set()
     for other in others:
         other.join(WAIT)
+
+
+@row("D10", "`os.fork` with a writer in the background: the child's line comes", "`queue=True`")
+def written_behind(lane: Lane) -> Iterator[Any]:
+    """The writer's thread is not in the child: its lines need another, and no lock may be held."""
+    patience = WAIT if lane.name.startswith("ctxlog") else 5.0  # a rival's line that is lost
+    end, into = os.pipe()
+    with os.fdopen(end, "rb", 0) as pipe, os.fdopen(into, "w", buffering=1) as out:
+
+        def came(text: bytes) -> bool:
+            found, last = b"", time.monotonic() + patience
+            while text not in found:
+                if not select.select([pipe], [], [], max(0, last - time.monotonic()))[0]:
+                    return False
+                found += os.read(end, 65_536)
+            return True
+
+        with lane.background(out) as write:
+            write("first")
+            assert came(b"first")  # the writer runs
+
+            def crossing() -> Any:
+                mine = lane.read()
+                leave, left = os.pipe()
+                pid = os.fork()
+                if pid == 0:
+                    write("child's")
+                    os.read(leave, 1)  # its line is written while it lives
+                    os._exit(0)
+                found = mine if came(b"child's") else "-"
+                os.write(left, b"x")
+                if not _ended(pid):  # one that hangs has lost its line
+                    os.kill(pid, signal.SIGKILL)
+                    os.waitpid(pid, 0)
+                os.close(leave)
+                os.close(left)
+                return found
+
+            yield crossing
+
+
+def _ended(pid: int) -> bool:
+    last = time.monotonic() + WAIT
+    while os.waitpid(pid, os.WNOHANG) == (0, 0):
+        if time.monotonic() > last:
+            return False
+        time.sleep(0.01)
+    return True

@@ -29,6 +29,23 @@ async def task(lane: Lane) -> AsyncIterator[Any]:
     yield crossing
 
 
+@row("B1", "a child task binds, its parent's closing line", "`operation`, `annotate`")
+async def task_tells(lane: Lane) -> AsyncIterator[Any]:
+    """What a child task binds does not go up."""
+
+    async def child(name: Any) -> None:
+        if name != "-":
+            lane.tell(name)
+
+    async def crossing() -> Any:
+        mine = lane.read()
+        with lane.bind("-") if mine != "-" else contextlib.nullcontext(), lane.unit():
+            await asyncio.create_task(child(mine))
+        return lane.told()
+
+    yield crossing
+
+
 @row("B2", "an awaited coroutine binds and does not unbind", "`@scope()`")
 async def awaited_binds(lane: Lane) -> AsyncIterator[Any]:
     """What a callee bound must not stay with the caller."""
@@ -52,6 +69,20 @@ async def wait_for(lane: Lane) -> AsyncIterator[Any]:
 
     async def crossing() -> Any:
         return await asyncio.wait_for(reading(), WAIT)
+
+    yield crossing
+
+
+@row("B3", "`asyncio.wait_for` a coroutine that binds and does not unbind", "`@scope()`")
+async def waited_binds(lane: Lane) -> AsyncIterator[Any]:
+    """Before Python 3.12 it is a task of its own, since then it is the caller's."""
+
+    async def callee() -> None:
+        lane.bind_loose("callee's")
+
+    async def crossing() -> Any:
+        await asyncio.wait_for(lane.decorated(callee)(), WAIT)
+        return lane.read()
 
     yield crossing
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 import logging
 import os
 import sys
+import threading  # whole: gevent may replace its get_ident later, and logging asks that one
 from contextlib import suppress
 from math import floor
-from threading import get_ident
 from time import gmtime
 from typing import TYPE_CHECKING, Any
 
@@ -61,7 +61,7 @@ if hasattr(os, "register_at_fork"):
 
 def is_here(record: logging.LogRecord) -> bool:
     """Return whether a record was made where we are: only then what is current here is its own."""
-    return record.thread in (None, get_ident()) and record.process in (None, _pid)
+    return record.thread in (None, threading.get_ident()) and record.process in (None, _pid)
 
 
 def stamp_of(record: logging.LogRecord) -> Stamp | None:
@@ -184,7 +184,7 @@ def _joining(  # noqa: C901, PLR0915 - one function on purpose, as in fastpath
     called = pipeline.schema.called(names.TIMESTAMP)
     heads: dict[str, dict[str, bytes]] = {}
     plain_keys: dict[tuple[str, ...], tuple[str, ...]] = {}  # seen before: none is left out
-    kind, here = logging.LogRecord, get_ident
+    kind, threads = logging.LogRecord, threading
     opened: tuple[float, bytes] = (-1.0, b"")  # a second, and how its lines begin
 
     def opening(created: float) -> tuple[float, bytes]:
@@ -223,7 +223,7 @@ def _joining(  # noqa: C901, PLR0915 - one function on purpose, as in fastpath
                 return None
             stamp = own.get(ATTRIBUTE)
             if stamp is None:
-                if record.thread != here() or record.process != _pid:
+                if record.thread != threads.get_ident() or record.process != _pid:
                     return None
                 context = current().fields
                 ids = (current_ids() if otel in modules else None) or context.ids
