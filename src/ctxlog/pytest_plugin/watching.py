@@ -15,7 +15,7 @@ import pytest
 from ctxlog.counting import counters
 from ctxlog.errors import LeakWarning
 from ctxlog.pytest_plugin import GUARDS
-from ctxlog.testing import crossings, losses
+from ctxlog.testing import losses, ways
 from ctxlog.testing.auditing import Audit
 from ctxlog.testing.events import Events
 from ctxlog.testing.guarding import Guard
@@ -77,12 +77,12 @@ class Watching:
             self._guard.watch()
         listen(self._events.take, providers=False)
         if self._audit is not None:
-            crossings.watch()
+            ways.watch()
 
     def pytest_unconfigure(self) -> None:
         """Put everything back."""
         unlisten(self._events.take)
-        crossings.unwatch()
+        ways.unwatch()
         if self._guard is not None:
             self._guard.unwatch()
 
@@ -106,7 +106,7 @@ class Watching:
                 self._guard.watch()
                 self._guard.start(item.nodeid)
             if wanted.required:
-                crossings.watch()
+                ways.watch()
                 listen(_nobody)  # a provider's field counts too
         result = yield
         if wrong is not None:  # only now: the other plugins' own begin must have run
@@ -193,7 +193,7 @@ class Watching:
             if wanted is not None and wanted.required:
                 unlisten(_nobody)
                 if audit is None:
-                    crossings.unwatch()
+                    ways.unwatch()
             leaks = [] if self._guard is None else self._guard.finish()
         except Exception:  # noqa: BLE001 - who watches must not fail the test
             counters.add("errors.watching")

@@ -6,7 +6,9 @@
 ``boundaries``         :func:`assert_propagates`, :func:`assert_isolated`: a boundary of yours
 ``probing``            the job they hand over, and what is made of what it saw
 ``recording``          every door watched, whatever is configured
-``crossings``          where work was handed to another thread, task or queue, while it is watched
+``crossings``          where work was handed to another thread, task or queue
+``ways``               what is patched while that is watched
+``shown``              a field's value for people: short, secrets masked
 ``losses``             a line without its id: where it was lost, and the fix
 ``guarding``           what a test leaves behind
 ``opened``             what was opened, where and by whom

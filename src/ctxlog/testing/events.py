@@ -10,6 +10,7 @@ from ctxlog.pipeline import Pipeline
 from ctxlog.sinks.call import CallSink
 from ctxlog.testing.lines import Lines
 from ctxlog.testing.recording import listen, unlisten
+from ctxlog.testing.shown import redaction
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -160,7 +161,8 @@ def event_of(record: Record) -> Event:
     made: list[Any] = []
     sink = CallSink(made.append)
     sink.wants_event = True
-    Pipeline(sinks=(sink,), resource=record.resource).process(
+    pipeline = Pipeline(sinks=(sink,), resource=record.resource, redaction=redaction())
+    pipeline.process(
         record.logger,
         record.level,
         record.event,

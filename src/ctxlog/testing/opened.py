@@ -11,16 +11,14 @@ from ctxlog.activity import context_of
 from ctxlog.context.captured import SnapshotScope
 from ctxlog.context.fields import Frame
 from ctxlog.operations import operation
-from ctxlog.redact import Redaction
 from ctxlog.testing.crossings import task_now
 from ctxlog.testing.places import Place, stack
-from ctxlog.texts import safe_repr
+from ctxlog.testing.shown import shown_all
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
 _SHORT = 60
-_SECRETS = Redaction()
 
 
 class Opened:
@@ -73,11 +71,7 @@ class Opened:
 
     def shown(self) -> str:
         """The names and values it bound."""
-        shown = [
-            f"{name}={_SECRETS.mask if _SECRETS.is_secret(name) else safe_repr(value, _SHORT)}"
-            for name, value in self.fields.items()
-        ]
-        return ", ".join(shown) or "no fields"
+        return shown_all(self.fields, _SHORT) or "no fields"
 
 
 class Tracked(Frame):

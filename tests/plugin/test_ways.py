@@ -1,0 +1,277 @@
+"""The ways that work is handed over beside threads, pools and queues; and those that are not seen."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from tests.plugin.conftest import Project
+
+HEAD = """
+    import asyncio, gc, queue, threading, weakref, _thread
+    from multiprocessing.pool import ThreadPool
+    import pytest, ctxlog
+    log = ctxlog.get_logger("shop")
+    def work(*_):
+        log.info("worked")  # the line
+"""
+
+
+def test_pools_finalizers_raw_threads(project: Project):
+    """Each method of a pool and its callbacks, a finalizer, a thread without an object."""
+    project.write(
+        test_it=HEAD
+        + """
+    @pytest.fixture(autouse=True)
+    def bound():
+        with ctxlog.scope(request_id="r-1"):
+            yield
+
+    def test_map():
+        with ThreadPool(1) as pool:
+            pool.map(work, [1])  # map
+
+    def test_starmap():
+        with ThreadPool(1) as pool:
+            pool.starmap_async(work, [(1,)]).get(30)  # star
+
+    def test_imap():
+        with ThreadPool(1) as pool:
+            list(pool.imap(work, [1]))  # imap
+
+    def test_chunks():
+        with ThreadPool(1) as pool:
+            list(pool.imap_unordered(work, [1, 2], 2))  # chunks
+
+    def test_callback():
+        told = threading.Event()
+        def tell(_):
+            work()
+            told.set()
+        with ThreadPool(1) as pool:
+            pool.apply_async(int, callback=tell)  # callback
+            assert told.wait(30)
+
+    def test_callback_of_map():
+        told = threading.Event()
+        def tell(_):
+            work()
+            told.set()
+        with ThreadPool(1) as pool:
+            pool.map_async(int, [1], None, tell)  # second
+            assert told.wait(30)
+
+    def test_finalize():
+        class Cart: pass
+        cart = Cart()
+        finalizer = weakref.finalize(cart, work)  # finalize
+        assert finalizer.peek()[1] == work and finalizer.peek()[0] is cart
+        with ctxlog.scope():
+            ctxlog.clear_context()
+            finalizer()
+
+    def test_raw():
+        done = threading.Event()
+        def raw():
+            work()
+            done.set()
+        _thread.start_new_thread(raw, ())  # raw
+        assert done.wait(30)
+    """
+    )
+    project.ini("ctxlog_required = request_id")
+    result = project.run()
+    result.assert_outcomes(failed=8)
+    said, line = result.stdout.str(), project.line_of
+    for at, expected in {
+        "# map": "ThreadPool.map(work)",
+        "# star": "ThreadPool.starmap(work)",
+        "# imap": "ThreadPool.imap(work)",
+        "# chunks": "ThreadPool.imap_unordered(work)",
+        "# callback": "ThreadPool.apply_async(tell)",
+        "# second": "ThreadPool.map(tell)",
+        "# finalize": "weakref.finalize(work)",
+        "# raw": "_thread.start_new_thread(raw)",
+    }.items():
+        assert f"lost at:   {expected} at test_it.py:{line(at)} in" in said, at
+    for fix in ("map(ctxlog.wrap(work), …), or make the pool with ThreadPool from ctxlog.propagation.pools",
+                "start it with its context: ctxlog.wrap(raw)",
+                "register it with its context: ctxlog.wrap(work)"):  # fmt: skip
+        assert fix in said
+
+
+STREAMS = """
+    import anyio, pytest, trio
+    import ctxlog
+    log = ctxlog.get_logger("shop")
+
+    async def consume(stream):
+        async for item in stream:
+            log.info("took", item=item)  # the line
+
+    async def shop(size, nowait):
+        send, receive = anyio.create_memory_object_stream(size)
+        async with anyio.create_task_group() as group, send:
+            if size:
+                group.start_soon(consume, receive)
+            with ctxlog.scope(request_id="r-1"):
+                if nowait:
+                    send.send_nowait("tea")  # nowait
+                elif size:
+                    await send.send("tea")  # send
+                else:
+                    group.start_soon(later, receive)
+                    await send.send("tea")  # waits
+
+    async def later(receive):
+        ctxlog.clear_context()
+        async with receive:
+            item = await receive.receive()
+            log.info("late", item=item)  # late
+
+    @pytest.mark.parametrize("backend", ["asyncio", "trio"])
+    @pytest.mark.parametrize("size, nowait", [(1, False), (1, True), (0, False)])
+    def test_stream(backend, size, nowait):
+        anyio.run(shop, size, nowait, backend=backend)
+
+    def test_channel():
+        async def main():
+            send, receive = trio.open_memory_channel(0)
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(consume, receive)
+                async with send:
+                    await trio.testing.wait_all_tasks_blocked()
+                    with ctxlog.scope(request_id="r-1"):
+                        await send.send("tea")  # channel
+        import trio.testing
+        trio.run(main)
+"""
+
+
+def test_streams_and_channels(project: Project):
+    """An item of anyio's or trio's in-memory streams comes with the place where it was sent."""
+    project.write(test_it=STREAMS)
+    project.ini("ctxlog_required = request_id")
+    result = project.run()
+    result.assert_outcomes(failed=7)
+    said, line = result.stdout.str(), project.line_of
+    for mark, times, name in (
+        ("# nowait", 2, "MemoryObjectSendStream"), ("# send", 2, "MemoryObjectSendStream"),
+        ("# waits", 2, "MemoryObjectSendStream"), ("# channel", 1, "MemorySendChannel"),
+    ):  # fmt: skip
+        lost = f"  lost at:   {name}.send(str) at test_it.py:{line(mark)} in"
+        assert times == said.count(lost), mark
+    assert "send hand(item) and take it by `with item:`" in said
+
+
+def test_uvloop_is_watched_as_asyncio_is(project: Project):
+    """A worker that the first request made in a uvloop shows the second one's item its own id."""
+    pytest.importorskip("uvloop")
+    project.write(
+        test_it="""
+        import asyncio, ctxlog, pytest
+        log = ctxlog.get_logger("shop")
+
+        @pytest.mark.ctxlog(required=["request_id"])
+        def test_it():
+            import uvloop
+            async def main():
+                jobs = asyncio.Queue()
+                async def worker():
+                    while True:
+                        await jobs.get()
+                        log.info("worked")  # line
+                        jobs.task_done()
+                task = None
+                for request in ("r-1", "r-2"):
+                    with ctxlog.scope(request_id=request):
+                        if task is None:
+                            task = asyncio.create_task(worker())  # made
+                        jobs.put_nowait("job")  # put
+                        await jobs.join()
+                task.cancel()
+            uvloop.run(main())
+        """
+    )
+    result = project.run()
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines([
+        f"test_it.py:{project.line_of('# line')} in *: 'worked' has another's request_id='r-1'*",
+        f"  last had:  request_id='r-2' at test_it.py:{project.line_of('# put')} in *",
+        f"  came from: create_task(worker) at test_it.py:{project.line_of('# made')} in *",
+    ])  # fmt: skip
+
+
+def test_nobody_is_blamed_for_a_way_that_is_not_seen(project: Project):
+    """What came over a queue in C: the way that was seen, and that there are others; no false end."""
+    project.write(
+        test_it="""
+        import queue, threading, ctxlog
+        log = ctxlog.get_logger("shop")
+
+        def test_it():
+            jobs = queue.SimpleQueue()
+            def consume():
+                jobs.get()
+                log.info("took")  # line
+            thread = threading.Thread(target=consume)
+            thread.start()  # start
+            with ctxlog.scope(request_id="r-1"):
+                log.info("puts")
+                jobs.put("job")
+            thread.join()
+        """
+    )
+    project.ini("ctxlog_required = request_id")
+    result = project.run()
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines([
+        f"test_it.py:{project.line_of('# line')} in *: 'took' has no request_id*",
+        "  last had:  nobody on the way that was seen",
+        f"  came by:   Thread.start(consume) at test_it.py:{project.line_of('# start')} in test_it",
+        "  fix:       bind it where the work comes in: *; if it was handed over in a way that is not*",
+    ])  # fmt: skip
+    result.stdout.no_fnmatch_line("*the end of that scope*")
+
+
+def test_a_name_that_holds_a_secret_is_told_without_it(project: Project):
+    """Losses, leaks, lines and the audit mask what the application masks, at any depth."""
+    project.write(
+        test_it="""
+        import threading, ctxlog, pytest
+        from ctxlog.redact import Redaction
+        log = ctxlog.get_logger("shop")
+
+        @pytest.fixture(autouse=True)
+        def configured(capfd):
+            ctxlog.configure(redact=Redaction(also=["badge"], patterns=["sk-[0-9]+"]))
+            yield
+            ctxlog.shutdown()
+
+        def test_lost():
+            with ctxlog.scope(session_token="hunter-1", badge="hunter-2", card={"cvv": "hunter-3"}):
+                log.info("used sk-42", note="hunter sk-43")
+                thread = threading.Thread(target=log.info, args=("paid with sk-44",))
+                thread.start()
+                thread.join()
+
+        @pytest.mark.parametrize("n", range(2))
+        def test_left(n):
+            ctxlog.bind_context(session_token="hunter-4", badge="hunter-5", card={"cvv": "hunter-6"})
+            log.info("left")
+        """
+    )
+    project.ini("ctxlog_required = session_token badge\nctxlog_guard = strict")
+    result = project.run("--ctxlog-audit=audit.json", "--show-capture=no")
+    result.assert_outcomes(failed=1, passed=2, errors=2)
+    said = "".join(
+        text for text in result.stdout.str().splitlines(keepends=True)
+        if ".py:" in text or not text.startswith(("    ", ">", "E"))
+    ) + project.path.joinpath("audit.json").read_text("utf-8")  # fmt: skip
+    for secret in ("hunter-", "sk-4"):
+        assert [] == [text for text in said.splitlines() if secret in text]
+    assert "last had:  session_token=[redacted] at" in said
+    assert "badge=[redacted]" in said
+    assert "2 ids were seen in two tests" in said
