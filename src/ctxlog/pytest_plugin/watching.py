@@ -19,8 +19,10 @@ from ctxlog.testing import losses, ways
 from ctxlog.testing.auditing import Audit
 from ctxlog.testing.events import Events
 from ctxlog.testing.guarding import Guard
+from ctxlog.testing.places import Place
 from ctxlog.testing.recording import listen, unlisten
 from ctxlog.testing.report import report
+from ctxlog.testing.shown import remember
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -117,9 +119,12 @@ class Watching:
     def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, Any, Any]:
         """Its body has run: its lines have what is required, or it fails."""
         begun = len(self._events.records) + self._events.dropped
+        if self._guard is not None:
+            self._guard.begin()
         with self._checked(item):
             result = yield
         if self._wanted is not None and self._wanted.required:
+            remember()
             self._find_lost(begun)
             if self._lost:
                 pytest.fail(losses.report(self._lost, self._wanted.required), pytrace=False)
@@ -157,8 +162,13 @@ class Watching:
         """What a module's fixture opens, stays open after the test by right."""
         guard = self._guard
         lasts = guard is not None and fixturedef.scope != "function"
-        with guard.lasting() if guard is not None and lasts else nullcontext():
+        with guard.lasting(fixturedef) if guard is not None and lasts else nullcontext():
             return (yield)
+
+    def pytest_fixture_post_finalizer(self, fixturedef: pytest.FixtureDef[Any]) -> None:
+        """What it has bound should be gone now."""
+        if self._guard is not None:
+            self._guard.ended(fixturedef)
 
     def _checked(self, item: pytest.Item) -> Any:
         """Have a coroutine test look, as its first step, for what another left in its loop."""
@@ -258,9 +268,16 @@ def _say(leaks: list[Leak], item: pytest.Item, mode: str) -> None:
         pytest.fail(f"the test left something behind\n\n{told}", pytrace=False)
     for leak in leaks:
         place = leak.places[0] if leak.places else None
-        file, line = (place.file, place.line) if place else (str(item.path), 0)
+        if isinstance(place, Place):
+            file, line = place.file, place.line
+        else:
+            file, line = str(item.path), _line_of(item)
         message = LeakWarning(f"{item.nodeid}: {leak.told()}")
         warnings.warn_explicit(message, None, file, line)
+
+
+def _line_of(item: pytest.Item) -> int:
+    return (item.location[1] or 0) + 1
 
 
 class _replaced:  # noqa: N801 - a small with block

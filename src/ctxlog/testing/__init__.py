@@ -12,6 +12,9 @@
 ``losses``             a line without its id: where it was lost, and the fix
 ``guarding``           what a test leaves behind
 ``opened``             what was opened, where and by whom
+``binding``            what was bound outside any scope
+``strangers``          what other libraries have bound, and the next test finds
+``workers``            threads of pools: at a job, or idle
 ``auditing``           a run in figures
 ``report``             a test's lines for people
 ``unseen``             a function around another library's, which it does not take for its caller

@@ -87,15 +87,16 @@ class Tracked(Frame):
 class Leak:
     """One thing that was left behind: what is wrong, where it was opened, how it is mended."""
 
-    def __init__(self, said: str, places: tuple[Place, ...], fix: str) -> None:
+    def __init__(self, said: str, places: tuple[Place | str, ...], fix: str) -> None:
         self.said = said
         self.places = places
         self.fix = fix
 
     def told(self) -> str:
         """Tell it for people."""
-        first, *more = map(str, self.places or ("an unknown place",))
-        lines = [self.said, f"  opened at: {first}", *(f"             {place}" for place in more)]
+        lines = [self.said]
+        for number, place in enumerate(self.places):
+            lines.append(f"{'             ' if number else '  opened at: '}{place}")
         return "\n".join([*lines, f"  fix:       {self.fix}"])
 
 
@@ -154,9 +155,7 @@ def who(thread: threading.Thread, task: str | None) -> str:
 
 
 def said_left(opened: Opened) -> str:
-    """Say that it was left open, or bound for good."""
-    if opened.what == "bind_context":
-        return "bound outside any scope, and left after the test"
+    """Say that it was left open."""
     return f"{opened.what} left open after the test"
 
 
