@@ -275,3 +275,98 @@ def test_a_name_that_holds_a_secret_is_told_without_it(project: Project):
     assert "last had:  session_token=[redacted] at" in said
     assert "badge=[redacted]" in said
     assert "2 ids were seen in two tests" in said
+
+
+SAME = """
+    import asyncio, contextvars, gc, inspect, multiprocessing, signal, threading, weakref, _thread
+    from multiprocessing.pool import ThreadPool
+    import anyio, ctxlog, pytest
+    from anyio.streams.memory import MemoryObjectSendStream
+
+    pytestmark = pytest.mark.ctxlog(required=["request_id"])
+
+    def test_finalizers():
+        class Cart: pass
+        cart, calls = Cart(), []
+        def called(*args, **kwargs):
+            calls.append((args, kwargs))
+        finalizer = weakref.finalize(cart, called, 1, obj=2)
+        assert (cart, called, (1,), {"obj": 2}) == finalizer.peek()
+        del cart
+        gc.collect()
+        assert [((1,), {"obj": 2})] == calls and not finalizer.alive
+
+    def test_raw_threads():
+        got, done = [], threading.Event()
+        def raw(*args, **kwargs):
+            got.append((args, kwargs))
+            done.set()
+        assert type(_thread.start_new_thread(raw, (1,), {"b": 2})) is int
+        assert done.wait(30) and [((1,), {"b": 2})] == got
+        for wrong in ((None, ()), (raw,)):
+            with pytest.raises(TypeError):
+                _thread.start_new_thread(*wrong)
+
+    @pytest.mark.parametrize("make", [ThreadPool, multiprocessing.get_context("spawn").Pool])
+    def test_pools(make):
+        told, called = [], threading.Event()
+        def tell(result):
+            told.append(result)
+            called.set()
+        with make(1) as pool:
+            assert [1, 2] == pool.map(func=abs, iterable=[-1, -2])
+            assert [8] == pool.starmap(pow, [(2, 3)])
+            assert [1, 2, 3] == list(pool.imap(abs, [-1, -2, -3], 2))
+            assert [1] == list(pool.imap_unordered(abs, iterable=[-1]))
+            assert 3 == pool.apply_async(abs, (-3,), {}, tell).get() and called.wait(30)
+            called.clear()
+            assert 4 == pool.apply_async(func=abs, args=(-4,), callback=tell).get() and called.wait(30)
+            assert [3, 4] == told
+            called.clear()
+            with pytest.raises(ValueError):
+                pool.map_async(int, ["x"], error_callback=tell).get()
+            assert called.wait(30) and type(told[-1]) is ValueError
+
+    @pytest.mark.parametrize("backend", ["asyncio", "trio"])
+    def test_streams(backend):
+        async def main():
+            send, receive = anyio.create_memory_object_stream(1)
+            assert inspect.iscoroutinefunction(MemoryObjectSendStream.send)
+            send.send_nowait(1)
+            with pytest.raises(anyio.WouldBlock):
+                send.send_nowait(2)
+            with anyio.move_on_after(0.01) as given_up:
+                await send.send(3)
+            assert given_up.cancelled_caught
+            assert 1 == receive.receive_nowait()
+            with pytest.raises(anyio.WouldBlock):
+                receive.receive_nowait()
+            await send.send(4)
+            send.close()
+            assert [4] == [item async for item in receive]
+            with pytest.raises(anyio.ClosedResourceError):
+                await send.send(5)
+            receive.close()
+        anyio.run(main, backend=backend)
+
+    def test_loops():
+        async def main():
+            loop = asyncio.get_running_loop()
+            async def named():
+                return asyncio.current_task().get_name()
+            assert "mine" == await loop.create_task(named(), name="mine")
+            assert "own" == await loop.create_task(named(), name="own", context=contextvars.Context())
+            future = loop.create_future()
+            loop.call_soon_threadsafe(future.set_result, 1)
+            assert 1 == await future
+        asyncio.run(main())
+        pytest.importorskip("uvloop").run(main())
+        assert signal.default_int_handler is signal.getsignal(signal.SIGINT)
+"""
+
+
+def test_what_is_watched_does_what_it_did(project: Project):
+    """Arguments, results, errors and kinds are the same while crossings are noted."""
+    project.write(test_it=SAME)
+    project.ini("filterwarnings = error")
+    project.run().assert_outcomes(passed=7)

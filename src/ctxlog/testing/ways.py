@@ -79,6 +79,8 @@ def _add_done_callback(original: Original, future: Any, fn: Any) -> Any:
 
 
 def _start_new_thread(original: Original, function: Any, *args: Any) -> Any:
+    if not callable(function):  # it says so
+        return original(function, *args)
     return original(Carried(function, Crossing(RAW, "_thread.start_new_thread", function)), *args)
 
 
@@ -257,11 +259,25 @@ def _of_pools() -> list[Patch]:
     ]
 
 
+class _AsyncPatch(Patch):
+    """A patch of a coroutine function, which stays one to those who ask."""
+
+    __slots__ = ()
+
+    def _made(self, original: Original, around: Original, switch: list[bool]) -> Original:
+        async def replacement(*args: Any, **kwargs: Any) -> Any:
+            if switch[0]:
+                return await around(original, *args, **kwargs)
+            return await original(*args, **kwargs)
+
+        return replacement
+
+
 def _of_streams(send: Any, receive: Any) -> list[Patch]:
     return [
-        Patch(send, "send", _send),
+        _AsyncPatch(send, "send", _send),
         Patch(send, "send_nowait", _send_nowait),
-        Patch(receive, "receive", _receive),
+        _AsyncPatch(receive, "receive", _receive),
         Patch(receive, "receive_nowait", _receive_nowait),
     ]
 
