@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ctxlog.testing.crossings import (
@@ -38,8 +39,9 @@ _FIXES = {
     CALLBACK: "register it with its context: ctxlog.wrap({what})",
     TASK: "the loop took it along, and something there dropped it: clear_context(), "
     "unbind_context(), or a context of its own; bind it again, or log before",
-    QUEUE: "put it with its context: a queue from ctxlog.propagation.queues, or put hand(item) "
-    "and take it by `with item:`",
+    QUEUE: "put it with its context: a queue of ctxlog.propagation.queues, taken by "
+    "`with queue.receive()` (asyncio's: `with await`), or put hand(item) and take it by "
+    "`with item:`",
     STREAM: "send hand(item) and take it by `with item:`; hand is from ctxlog.propagation",
 }
 _SUBCLASS = (
@@ -55,6 +57,8 @@ _UNSEEN = (
     "; if it was handed over in a way that is not seen (queue.SimpleQueue, a list, a signal, "
     "C code), hand its context over: ctxlog.wrap(…), hand(item)"
 )
+_LIBRARY = "; or leave the library's own lines out: ctxlog_required_except = {logger}"
+_PACKAGES = frozenset({"site-packages", "dist-packages"})
 _LEFT = "log inside the scope, or let what outlives it take its context along: ctxlog.wrap(…)"
 
 
@@ -70,6 +74,7 @@ class Loss:
         wrong: whether the line has another's value, not none.
         left: whether ``last`` is the last line that had it, rather than a crossing.
         elsewhere: whether the line may have come in a way that is not seen.
+        anywhere: whether another line of the test has the field.
         fix: what mends it, in one sentence.
     """
 
@@ -80,8 +85,10 @@ class Loss:
         before: Record | None = None,
         *,
         elsewhere: bool = False,
+        anywhere: bool = False,
     ) -> None:
         self.name = name
+        self.anywhere = anywhere
         self.elsewhere = elsewhere
         self.record = record
         self.boundary: Crossing | None = None
@@ -127,7 +134,9 @@ class Loss:
             return _INHERITED
         if crossing is None:
             fix = (_LEFT if self.left else _NEVER).format(name=self.name)
-            return fix + (_UNSEEN if self.elsewhere else "")
+            if self.place is not None and not _PACKAGES.isdisjoint(Path(self.place.file).parts):
+                fix += _LIBRARY.format(logger=self.record.logger.partition(".")[0])
+            return fix + (_UNSEEN if self.elsewhere and self.anywhere else "")
         cls, _, method = crossing.name.partition(".")
         if crossing.kind == THREAD and cls not in ("Thread", "Timer"):
             return _SUBCLASS.format(what=cls)
@@ -196,7 +205,9 @@ def lost(
             value, here = record.value(name), (name, record.thread, record.task)
             if value is None:
                 moved = record.origin is not None or anywhere[name] or record.thread != MAIN
-                loss = Loss(name, record, before.get(here), elsewhere=moved and here not in before)
+                elsewhere = moved and here not in before
+                known = before.get(here)
+                loss = Loss(name, record, known, elsewhere=elsewhere, anywhere=anywhere[name])
             elif is_anothers(record, name, value):
                 loss = Loss(name, record)
             else:
