@@ -130,3 +130,23 @@ def test_who_never_bound_it_is_not_told_of_ways(project: Project):
         f"  came by:   Thread.start(info) at test_it.py:{project.line_of('# start')} in test_it",
         "  fix:       bind it where the work comes in: with ctxlog.entry(…) or ctxlog.scope(request_id=…)",
     ])  # fmt: skip
+
+
+def test_a_logger_is_left_out_with_those_below_it(project: Project):
+    """A name leaves out its logger and those below it, not its parent, nor what begins alike."""
+    project.write(
+        test_it="""
+        import logging
+        def test_it():
+            logging.getLogger("web.access").warning("out")
+            logging.getLogger("web.access.tls").warning("out")
+            logging.getLogger("web").warning("in")
+            logging.getLogger("web.accessory").warning("in")
+        """
+    )
+    project.ini("ctxlog_required = request_id\nctxlog_required_except = web.access")
+    result = project.run("-o", "ctxlog_lines=false")
+    result.stdout.fnmatch_lines(["context lost at 2 places*"])
+    result.stdout.no_fnmatch_line("*'out' has no*")
+    project.ini("ctxlog_required = request_id\nctxlog_required_except = web")
+    project.run().assert_outcomes(passed=1)

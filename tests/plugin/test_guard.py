@@ -281,12 +281,13 @@ def test_what_stays_in_a_shared_loop_is_told_by_the_next_test(project: Project):
         import ctxlog
         async def test_first():
             ctxlog.bind_context(user=3)  # bound
+            ctxlog.bind_context(cart=4)
         async def test_second():
             ctxlog.get_context()
         """,
     )
     result = project.run()
-    result.assert_outcomes(passed=2, warnings=1)
+    result.assert_outcomes(passed=2, warnings=2)
     line = project.line_of("# bound")
     result.stdout.fnmatch_lines([
         f"*test_it.py:{line}: LeakWarning: *test_second: bind_context left open by test_it.py::test_first: user=3"

@@ -103,7 +103,7 @@ def test_each_is_told_with_its_place(project: Project):
         "*ERROR at teardown of test_first*",
         "bound before the first test, and there for all of them: app='shop', at='import'",
         "  opened at: at import, or in a conftest's or plugin's hook",
-        "  fix:       bind in a fixture: with ctxlog.scope(…): yield",
+        "  fix:       bind in a fixture: with ctxlog.scope(…): yield; *ctxlog.configure(resource=…)",
     ])  # fmt: skip
 
 

@@ -205,7 +205,8 @@ def test_uvloop_is_watched_as_asyncio_is(project: Project):
 
 
 SAME = """
-    import asyncio, contextvars, gc, inspect, multiprocessing, signal, threading, weakref, _thread
+    import asyncio, contextvars, gc, importlib.util, inspect, multiprocessing, signal, threading
+    import weakref, _thread
     from multiprocessing.pool import ThreadPool
     import anyio, ctxlog, pytest
     from anyio.streams.memory import MemoryObjectSendStream
@@ -287,7 +288,8 @@ SAME = """
             loop.call_soon_threadsafe(future.set_result, 1)
             assert 1 == await future
         asyncio.run(main())
-        pytest.importorskip("uvloop").run(main())
+        if importlib.util.find_spec("uvloop") is not None:
+            importlib.import_module("uvloop").run(main())
         assert signal.default_int_handler is signal.getsignal(signal.SIGINT)
 """
 

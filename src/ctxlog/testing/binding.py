@@ -15,11 +15,14 @@ from ctxlog.testing.workers import in_job, is_worker
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-#: Binds remembered of one test.
-MOST = 1_000
+#: Binds of threads that are remembered of one test; of one context, those that still show.
+MOST, EARLIER = 1_000, 50
 _MISSING = object()
 _FIX_UNBIND = "unbind inside a scope: with ctxlog.scope(), whose end brings it back"
-_FIX_IMPORT = "bind in a fixture: with ctxlog.scope(…): yield"
+_FIX_IMPORT = (
+    "bind in a fixture: with ctxlog.scope(…): yield; what belongs to the process is its resource: "
+    "ctxlog.configure(resource=…)"
+)
 _FIX_FIXTURE = "bind inside a scope in the fixture, around its yield: with ctxlog.scope(…): yield"
 
 
@@ -45,7 +48,7 @@ class Bound(Opened):
         self.gone = {n: v for n, v in had.items() if n not in have}
         known = all_of(before)
         self.binders = {n: one for one in known for n in one.fields if n in self.gone}
-        self.earlier = tuple(one for one in known if one.shows(have))[-MOST:]
+        self.earlier = tuple(one for one in known if one.shows(have))[-EARLIER:]
         self.fixture = fixture
         self.of_worker = False
 

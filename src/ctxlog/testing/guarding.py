@@ -25,7 +25,7 @@ from ctxlog.loading import forget, when_loaded
 from ctxlog.operations import operation
 from ctxlog.propagation.jobs import is_machinery
 from ctxlog.propagation.patching import Patch
-from ctxlog.testing.binding import Binding, Bound
+from ctxlog.testing.binding import Binding, Bound, all_of
 from ctxlog.testing.crossings import task_now
 from ctxlog.testing.opened import (
     FIX_THREAD,
@@ -140,14 +140,12 @@ class Guard:
 
     def check_here(self) -> None:
         """Look for what an earlier test left in the context of this one: a loop's that is shared."""
-        frame: Frame | None = CURRENT.get()
-        while frame is not None:
-            opened = getattr(frame, "opened", None)
-            if opened is not None and opened.test not in (None, self._test):
-                said = f"{opened.what} left open by {opened.test}: {opened.shown()}"
-                self._found.append((opened, Leak(said, opened.places, fix_for(opened))))
-                opened.test = None  # said once
-            frame = frame.parent
+        for frame in chain(CURRENT.get()):
+            for opened in all_of(frame) or (getattr(frame, "opened", None),):
+                if opened is not None and opened.test not in (None, self._test):
+                    said = f"{opened.what} left open by {opened.test}: {opened.shown()}"
+                    self._found.append((opened, Leak(said, opened.places, fix_for(opened))))
+                    opened.test = None  # said once
 
     def _left_open(
         self, after: Frame, found: list[tuple[Opened | None, Leak]], seen: set[int]

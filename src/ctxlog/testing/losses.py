@@ -193,10 +193,10 @@ def lost(
     Args:
         records: lines in the order they were written.
         names: fields that each of them must have.
-        left_out: loggers whose lines need not have them.
+        left_out: loggers whose lines, and those of loggers below them, need not have them.
     """
     wanted = tuple(names)
-    records = [record for record in records if record.logger.partition(".")[0] not in left_out]
+    records = [record for record in records if not _is_left_out(record.logger, left_out)]
     anywhere = {name: any(r.value(name) is not None for r in records) for name in wanted}
     found: dict[tuple[Any, ...], Loss] = {}
     before: dict[tuple[str, str, str | None], Record] = {}
@@ -215,6 +215,14 @@ def lost(
                 continue
             found.setdefault((name, loss.place, loss.wrong, *loss.key), loss)
     return list(found.values())
+
+
+def _is_left_out(logger: str, left_out: frozenset[str]) -> bool:
+    while logger not in left_out:
+        logger = logger.rpartition(".")[0]
+        if not logger:
+            return False
+    return True
 
 
 def is_anothers(record: Record, name: str, value: object) -> bool:
