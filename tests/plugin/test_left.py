@@ -219,3 +219,37 @@ def test_what_other_libraries_keep_is_told_by_the_next_test(project: Project):
         f"*{said}test_span: still bound with structlog or loguru, by test_it.py::test_not_again: item=2",
         f"*{said}test_last: still OpenTelemetry's current span, by test_it.py::test_span: trace_id=*",
     ])  # fmt: skip
+
+
+def test_an_assertion_that_nobody_awaits_is_a_finding(project: Project):
+    """Inside a loop the answer has to be awaited; a test that forgets it has asserted nothing."""
+    project.write(
+        test_it="""
+        import asyncio, pytest
+        from ctxlog.testing import assert_isolated, assert_propagates
+
+        async def lost(job):
+            await asyncio.get_running_loop().run_in_executor(None, job)
+
+        @pytest.mark.filterwarnings("ignore:coroutine")
+        def test_forgotten():
+            async def main():
+                assert_propagates(lost)  # forgotten
+            asyncio.run(main())
+
+        def test_awaited():
+            async def main():
+                with pytest.raises(AssertionError):
+                    await assert_propagates(lost)
+                task = asyncio.create_task(assert_isolated(asyncio.to_thread))
+                await task
+            asyncio.run(main())
+        """
+    )
+    result = project.run("--ctxlog-guard=strict")
+    result.assert_outcomes(passed=2, errors=1, warnings=result.parseoutcomes().get("warnings", 0))
+    result.stdout.fnmatch_lines([
+        "assert_propagates(lost) was never awaited: it has asserted nothing",
+        f"  opened at: test_it.py:{project.line_of('# forgotten')} in *",
+        "  fix:       await it",
+    ])  # fmt: skip

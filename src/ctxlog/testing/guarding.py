@@ -26,6 +26,7 @@ from ctxlog.operations import operation
 from ctxlog.propagation.jobs import is_machinery
 from ctxlog.propagation.patching import Patch
 from ctxlog.testing.binding import Binding, Bound, all_of
+from ctxlog.testing.boundaries import waiting
 from ctxlog.testing.crossings import task_now
 from ctxlog.testing.opened import (
     FIX_THREAD,
@@ -125,7 +126,12 @@ class Guard:
         self._strangers.finish(self._test)
         after = CURRENT.get()
         if after is self._before and not (
-            self._found or self._open or self._spans or self._threads or not self._binding.is_clean
+            self._found
+            or self._open
+            or self._spans
+            or self._threads
+            or waiting
+            or not self._binding.is_clean
         ):
             return []
         remember()
@@ -135,6 +141,10 @@ class Guard:
         found += [(None, leak) for leak in self._binding.finish(self._before)]
         self._never_closed(found, seen)
         self._left_in_threads(found)
+        while waiting:
+            _, (asked, places) = waiting.popitem()
+            said = f"{asked} was never awaited: it has asserted nothing"
+            found.append((None, Leak(said, places, "await it")))
         self._found = []
         return [leak for _, leak in found]
 
