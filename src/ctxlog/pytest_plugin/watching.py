@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from ctxlog.counting import counters
 from ctxlog.errors import LeakWarning
 from ctxlog.pytest_plugin import GUARDS
 from ctxlog.testing import losses, ways
 from ctxlog.testing.auditing import Audit
+from ctxlog.testing.blind import looking, told
 from ctxlog.testing.events import Events
 from ctxlog.testing.guarding import Guard
 from ctxlog.testing.places import Place
@@ -95,8 +95,9 @@ class Watching:
         """A test begins, before its fixtures."""
         self._events.clear()
         self._lost, self._wanted, self._records = [], None, []
-        if self._guard is not None:
-            self._guard.start(item.nodeid)
+        with looking():
+            if self._guard is not None:
+                self._guard.start(item.nodeid)
         wrong = None
         try:
             self._wanted = wanted = _Wanted(item, self._defaults)
@@ -119,13 +120,14 @@ class Watching:
     def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, Any, Any]:
         """Its body has run: its lines have what is required, or it fails."""
         begun = len(self._events.records) + self._events.dropped
-        if self._guard is not None:
-            self._guard.begin()
+        with looking():
+            if self._guard is not None:
+                self._guard.begin()
         with self._checked(item):
             result = yield
         if self._wanted is not None and self._wanted.required:
-            remember()
-            self._find_lost(begun)
+            with looking():
+                self._find_lost(begun)
             if self._lost:
                 pytest.fail(losses.report(self._lost, self._wanted.required), pytrace=False)
         return result
@@ -167,8 +169,9 @@ class Watching:
 
     def pytest_fixture_post_finalizer(self, fixturedef: pytest.FixtureDef[Any]) -> None:
         """What it has bound should be gone now."""
-        if self._guard is not None:
-            self._guard.ended(fixturedef)
+        with looking():
+            if self._guard is not None:
+                self._guard.ended(fixturedef)
 
     def _checked(self, item: pytest.Item) -> Any:
         """Have a coroutine test look, as its first step, for what another left in its loop."""
@@ -190,24 +193,25 @@ class Watching:
         left_out = wanted.left_out if wanted is not None else frozenset[str]()
         skipped = max(0, begun - self._events.dropped)
         records = list(self._events.records)[skipped:]
+        remember()
         self._lost = losses.lost(records, names, left_out)
 
     def _finish(self, item: pytest.Item) -> list[Leak]:
         wanted, audit = self._wanted, self._audit
-        try:
+        leaks: list[Leak] = []
+        with looking():
             if audit is not None:
                 if not self._lost:
                     self._find_lost()
                 known = [loss for loss in self._lost if loss.boundary is not None]
                 audit.add(item.nodeid, list(self._events.records), known)  # threads go on
+        with looking():
             if wanted is not None and wanted.required:
                 unlisten(_nobody)
                 if audit is None:
                     ways.unwatch()
+        with looking():
             leaks = [] if self._guard is None else self._guard.finish()
-        except Exception:  # noqa: BLE001 - who watches must not fail the test
-            counters.add("errors.watching")
-            leaks = []
         self._wanted = None
         return leaks
 
@@ -246,7 +250,10 @@ class Watching:
                 add("ctxlog.ids_in_two_tests", str(len(summary["ids_in_two_tests"])))
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
-        """Print the audit."""
+        """Print the audit, and what could not be looked at."""
+        blind = told()
+        if blind is not None:
+            terminalreporter.line(blind)
         if self._audit is None:
             return
         terminalreporter.section("ctxlog audit")

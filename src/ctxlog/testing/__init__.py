@@ -16,6 +16,7 @@
 ``strangers``          what other libraries have bound, and the next test finds
 ``workers``            threads of pools: at a job, or idle
 ``auditing``           a run in figures
+``blind``              what could not be looked at: counted, said, never a failed test
 ``report``             a test's lines for people
 ``unseen``             a function around another library's, which it does not take for its caller
 ``places``             where something happened: file, line, function

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from ctxlog.context.foreign import foreign_values
 from ctxlog.context.spans import current_ids
+from ctxlog.testing.blind import looking
 from ctxlog.testing.opened import Leak
 from ctxlog.testing.shown import shown_all
 
@@ -38,21 +39,20 @@ class Strangers:
 
     def start(self) -> None:
         """A test begins."""
-        self._before = foreign_values() or {}
-        self._ids = current_ids()
+        self._before, self._ids = _values(), current_ids()
 
     @contextmanager
     def lasting(self) -> Generator[None]:
         """What is bound in this block outlives the test by right."""
-        before, ids = foreign_values() or {}, current_ids()
+        before, ids = _values(), current_ids()
         yield
-        self._before = {**self._before, **_new(foreign_values() or {}, before)}
+        self._before = {**self._before, **_new(_values(), before)}
         if current_ids() != ids:
             self._ids = current_ids()
 
     def finish(self, test: object) -> None:
         """The test has ended: remember what it has left."""
-        self._left = _new(foreign_values() or {}, self._before)
+        self._left = _new(_values(), self._before)
         ids = current_ids()
         self._left_ids = None if ids == self._ids else ids
         self._by = test
@@ -63,7 +63,7 @@ class Strangers:
         ids, self._left_ids = self._left_ids, None
         found = []
         if left:
-            now = foreign_values() or {}
+            now = _values()
             still = {n: v for n, v in left.items() if now.get(n, _MISSING) is v}
             if still:
                 said = f"still bound with structlog or loguru, by {self._by}: {shown_all(still)}"
@@ -73,6 +73,13 @@ class Strangers:
             said = f"still OpenTelemetry's current span, by {self._by}: trace_id={trace_id}"
             found.append(Leak(said, (), _FIX_SPAN))
         return found
+
+
+def _values() -> dict[str, object]:
+    found: dict[str, object] | None = None
+    with looking():  # their registries are not ours
+        found = foreign_values()
+    return found or {}
 
 
 def _new(now: dict[str, object], before: dict[str, object]) -> dict[str, object]:
