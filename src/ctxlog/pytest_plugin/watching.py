@@ -79,12 +79,12 @@ class Watching:
             self._guard.watch()
         listen(self._events.take, providers=False)
         if self._audit is not None:
-            ways.watch()
+            ways.watch(self)
 
     def pytest_unconfigure(self) -> None:
         """Put everything back."""
         unlisten(self._events.take)
-        ways.unwatch()
+        ways.unwatch(self)
         if self._guard is not None:
             self._guard.unwatch()
 
@@ -109,7 +109,7 @@ class Watching:
                 self._guard.watch()
                 self._guard.start(item.nodeid)
             if wanted.required:
-                ways.watch()
+                ways.watch(self)
                 listen(_nobody)  # a provider's field counts too
         result = yield
         if wrong is not None:  # only now: the other plugins' own begin must have run
@@ -209,7 +209,7 @@ class Watching:
             if wanted is not None and wanted.required:
                 unlisten(_nobody)
                 if audit is None:
-                    ways.unwatch()
+                    ways.unwatch(self)
         with looking():
             leaks = [] if self._guard is None else self._guard.finish()
         self._wanted = None

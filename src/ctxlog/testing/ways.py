@@ -314,6 +314,7 @@ _LATER = tuple(
     }.items()
 )
 _watching: list[Patch] = []
+_owners: dict[int, object] = {}  # a run inside of a run watches, too
 
 
 def _apply(patches: list[Patch]) -> None:
@@ -322,16 +323,19 @@ def _apply(patches: list[Patch]) -> None:
         patch.apply()
 
 
-def watch() -> None:
-    """Note crossings from now on; twice is once."""
+def watch(owner: object) -> None:
+    """Note crossings from now on, for ``owner``; twice is once."""
+    _owners[id(owner)] = owner
     if not _watching:
         _apply(_always())
         for later in _LATER:
             when_loaded(later.module, later.apply)
 
 
-def unwatch() -> None:
-    """Put back what :func:`watch` has patched."""
+def unwatch(owner: object) -> None:
+    """Watch no more for ``owner``; with the last one all is put back."""
+    if _owners.pop(id(owner), None) is None or _owners:
+        return
     for later in _LATER:
         forget(later.apply)
     while _watching:
