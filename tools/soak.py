@@ -125,7 +125,7 @@ def soak(one_after_the_other: Iterator[Round], minutes: float) -> dict[str, str]
 def main(arguments: Sequence[str] | None = None) -> int:
     """Soak; return 1 if anything failed."""
     parser = argparse.ArgumentParser(
-        prog="python -m tools.soak", description=__doc__.split("\n")[0]
+        prog="python -m tools.soak", description=(__doc__ or "").split("\n")[0]
     )
     parser.add_argument("paths", nargs="*", help="files or folders of tests; all")
     parser.add_argument("--minutes", type=float, default=10)

@@ -11,7 +11,7 @@ import threading
 from contextvars import copy_context
 from inspect import isasyncgenfunction, isawaitable, isgeneratorfunction, signature
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ctxlog.context.decorate import COROUTINE, kind_of
 from ctxlog.context.fields import CURRENT, ROOT
@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 
     from ctxlog.testing.places import Place
 
-_ALL, _ISOLATED = ("present", "nobody", "restored"), ("nobody", "restored")
+_Questions: TypeAlias = tuple[str, ...]
+_ALL: _Questions = ("present", "nobody", "restored")
+_ISOLATED: _Questions = ("nobody", "restored")
 
 
 def assert_propagates(boundary: Any, *, asynchronous: bool = False, timeout: float = 10.0) -> Any:
