@@ -49,6 +49,11 @@ suite: .venv/dev ## the tests, the docs' blocks and the docstrings' examples, wi
 pythons: .venv/dev ## the same tests on each other Python that is installed
 	@$(BIN)/python tools/pythons.py
 
+MINUTES ?= 10
+.PHONY: soak
+soak: .venv/dev ## the property tests for MINUTES=10: random seeds, many more examples, a busy collector
+	@nice -n 15 $(BIN)/python -m tools.soak --minutes $(MINUTES)
+
 .PHONY: bench
 bench: .venv/dev ## what a line costs beside its floor and its rivals; writes the table into the docs
 	$(BIN)/python -m benchmarks --write

@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import contextvars
 import doctest
+import gc
 import io
 import logging
 import os
@@ -39,9 +40,14 @@ if TYPE_CHECKING:
 
 collect_ignore = ["tests/typing"]  # read by mypy and pyright, never run
 SRC = Path(__file__).parent / "src"
-# A busy machine is no failure. In CI the same examples each time: a new find is for who looks for it.
+# A busy machine is no failure. In CI the same examples each time: a new find is for who looks for it,
+# with `make soak`: so many times as many, none remembered, that a seed does the same again.
+TIMES = int(os.environ.get("SOAK_EXAMPLES", "0"))
 hypothesis.settings.register_profile("ctxlog", deadline=None, derandomize="CI" in os.environ)
-hypothesis.settings.load_profile("ctxlog")
+hypothesis.settings.register_profile(
+    "soak", deadline=None, database=None, print_blob=True, max_examples=100 * TIMES or 1
+)
+hypothesis.settings.load_profile("soak" if TIMES else "ctxlog")
 
 VOLATILE = (
     (re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:?\d\d)?"), "<time>"),
@@ -63,6 +69,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.name == "scopes.md":
             item.add_marker(pytest.mark.ctxlog(guard="off"))
+
+
+def pytest_collection_finish() -> None:
+    """Have the garbage collector run all the time, if `make soak` says so."""
+    if "SOAK_GC" in os.environ:
+        gc.set_threshold(int(os.environ["SOAK_GC"]))
 
 
 @pytest.fixture(autouse=True)

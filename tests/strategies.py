@@ -21,9 +21,15 @@ from typing import Any
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
+
+def examples(usual: int) -> int:
+    """Return how many examples a property takes: as many as it says, more under `make soak`."""
+    return usual * settings().max_examples // 100
+
+
 relaxed = settings(
     deadline=None,
-    max_examples=60,
+    max_examples=examples(60),
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 

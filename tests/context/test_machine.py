@@ -18,6 +18,7 @@ from ctxlog.context.fields import bind_context, clear_context, get_context, unbi
 from ctxlog.context.scope import scope
 from ctxlog.context.snapshot import snapshot
 from ctxlog.entries import entry
+from tests.strategies import examples
 
 names = st.sampled_from(["a", "b", "c", "d"])
 which = st.integers(0, 5)
@@ -244,5 +245,5 @@ TestInterleavings = Interleavings.TestCase
 pytestmark = pytest.mark.ctxlog(guard="off")  # scopes left anywhere, in any order: what it tests
 TestInterleavings.__doc__ = "No field ever shows where it was not bound, in any interleaving."
 TestInterleavings.settings = settings(
-    max_examples=60, stateful_step_count=60, deadline=None, database=None
+    max_examples=examples(60), stateful_step_count=60, deadline=None, database=None
 )

@@ -22,6 +22,7 @@ from ctxlog.context.travel import MAX_BYTES, REPLACED
 from ctxlog.context.variables import carry_var
 from ctxlog.counting import counters
 from ctxlog.errors import UsageError
+from tests.strategies import examples
 
 TENANT: ContextVar[object] = ContextVar("tenant")
 TRACER = TracerProvider().get_tracer("test")
@@ -59,7 +60,7 @@ def test_fields_and_ids_come_back_from_bytes():
         ),
     ).filter(lambda fields: REPLACED not in fields)
 )
-@settings(max_examples=100)
+@settings(max_examples=examples(100))
 def test_any_plain_fields_come_back_equal(fields):
     """Every normalised plain value is the same after bytes and after a pickle."""
     here = taken(first=0, **{name: value for name, value in fields.items() if name != "first"})
@@ -68,7 +69,7 @@ def test_any_plain_fields_come_back_equal(fields):
 
 
 @given(st.binary(max_size=200) | st.text(max_size=100).map(str.encode))
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 def test_nonsense_is_refused_with_a_usage_error(data):
     """Bytes that are no snapshot raise UsageError, nothing else."""
     with pytest.raises(UsageError):
@@ -130,7 +131,7 @@ def test_what_cannot_travel_is_named_replaced_and_counted():
 @given(
     st.lists(st.integers(0, 30_000), max_size=12), st.integers(0, 800), st.integers(1_024, 65_536)
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 def test_the_limit_holds_whatever_is_bound(sizes, many, limit):
     """Any fields fit any limit; the ids and the request's id are always among them."""
     with entry({"x-request-id": "r-1"}):

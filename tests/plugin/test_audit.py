@@ -116,3 +116,41 @@ def test_required_lines_under_workers(project: Project):
         "  lost at:   ThreadPoolExecutor.submit(work) at test_it.py:*",
         "*- ctxlog lines -*",
     ])  # fmt: skip
+
+
+def test_a_run_inside_of_a_run_takes_nothing_away(project: Project):
+    """A plugin's own suite runs pytest in pytest: what the outer one watches stays watched."""
+    project.write(
+        conftest="pytest_plugins = ['pytester']",
+        test_it="""
+        import threading, ctxlog
+        log = ctxlog.get_logger("shop")
+
+        def lose():
+            with ctxlog.scope(request_id="r-1"):
+                thread = threading.Thread(target=log.info, args=("lost",))
+                thread.start()
+                thread.join()
+
+        def test_outer(pytester):
+            pytester.makepyfile('''
+                import ctxlog
+                def test_inner():
+                    ctxlog.bind_context(inner=1)
+            ''')
+            pytester.makeini("[pytest]\\nctxlog_required = request_id\\nctxlog_guard = strict")
+            result = pytester.inline_run("-p", "no:cacheprovider", "-p", "ctxlog.pytest_plugin")
+            result.assertoutcome(passed=1, failed=1)  # the inner one's teardown
+            assert {} == ctxlog.get_context()
+            lose()
+
+        def test_after():
+            lose()
+            ctxlog.bind_context(outer=1)
+        """,
+    )
+    project.ini("ctxlog_required = request_id\nctxlog_guard = strict")
+    result = project.run("--ctxlog-audit=")
+    result.assert_outcomes(failed=2, errors=1)
+    assert 2 == result.stdout.str().count("lost at:   Thread.start(info) at ")
+    result.stdout.fnmatch_lines(["*bound outside any scope, and left after the test: outer=1"])

@@ -281,12 +281,13 @@ def test_what_stays_in_a_shared_loop_is_told_by_the_next_test(project: Project):
         import ctxlog
         async def test_first():
             ctxlog.bind_context(user=3)  # bound
+            ctxlog.bind_context(cart=4)
         async def test_second():
             ctxlog.get_context()
         """,
     )
     result = project.run()
-    result.assert_outcomes(passed=2, warnings=1)
+    result.assert_outcomes(passed=2, warnings=2)
     line = project.line_of("# bound")
     result.stdout.fnmatch_lines([
         f"*test_it.py:{line}: LeakWarning: *test_second: bind_context left open by test_it.py::test_first: user=3"
@@ -301,3 +302,35 @@ def test_an_unknown_guard_is_refused(project: Project, guard: str):
     result = project.run()
     assert 4 == result.ret
     result.stderr.fnmatch_lines([f"*ctxlog_guard is '{guard}'; known: off, warn, strict*"])
+
+
+def test_who_watches_does_not_fail_a_test(project: Project):
+    """What cannot be looked at (here: a registry broken by a test) is counted, and said at the end."""
+    project.ini("ctxlog_guard = strict\n")
+    project.write(
+        test_it="""
+        import ctxlog, pytest
+        from contextvars import ContextVar
+        from structlog import contextvars
+
+        @pytest.fixture(scope="module")
+        def module():
+            yield 1
+
+        def test_breaks():
+            ctxlog.get_logger("shop")
+            var = ContextVar("var")
+            var.set(1)
+            contextvars._CONTEXT_VARS[3] = var
+
+        def test_next(module):
+            ctxlog.scope(request_id="r-1").__enter__()
+
+        def test_last():
+            del contextvars._CONTEXT_VARS[3]
+        """
+    )
+    result = project.run()
+    result.assert_outcomes(passed=3, errors=1)
+    result.stdout.fnmatch_lines(["scope left open after the test: request_id='r-1'"])
+    result.stdout.fnmatch_lines(["ctxlog could not look at * (errors.watching): AttributeError: *"])

@@ -126,12 +126,12 @@ def test_each_boundary_is_named_with_its_place(project: Project):
     assert 9 == said.count(f"test_it.py:{line('# the line')} in work: 'worked' has no request_id")
     of_loop = line("# the loop's")
     assert f"test_it.py:{of_loop} in " in said
-    assert "derive Own from ctxlog.propagation.threads.Thread" in said
+    assert "derive Own from Thread of ctxlog.propagation.threads" in said
     of_queue = line("# queue's")
     assert f"test_it.py:{of_queue} in " in said
     bound = f"bound at test_it.py:{line('# bound')} in bound"
     assert 11 == said.count(bound)
-    for fix in ("threads.Thread(…)", "threads.Timer(…)", "submit(ctxlog.wrap(work), …)",
+    for fix in ("Thread(…) from ctxlog.propagation.threads", "Timer(…) from ctxlog.propagation.threads", "submit(ctxlog.wrap(work), …)",
                 "register it with its context: ctxlog.wrap(work)", "or put hand(item)"):  # fmt: skip
         assert fix in said
 

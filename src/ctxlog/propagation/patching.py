@@ -57,16 +57,19 @@ class Patch:
         self._raw = members.get(self.name)
         original = getattr(self.owner, self.name)
         self._switch = switch = [True]
-        around = self._around
+        self._replacement = replacement = self._made(original, self._around, switch)
+        update_wrapper(replacement, original)
+        setattr(self.owner, self.name, replacement)
 
+    def _made(
+        self, original: Callable[..., Any], around: Callable[..., Any], switch: list[bool]
+    ) -> Callable[..., Any]:
         def replacement(*args: Any, **kwargs: Any) -> Any:
             if switch[0]:
                 return around(original, *args, **kwargs)
             return original(*args, **kwargs)
 
-        update_wrapper(replacement, original)
-        self._replacement = replacement
-        setattr(self.owner, self.name, replacement)
+        return replacement
 
     def remove(self) -> bool:
         """Put back what was there; ``False`` when somebody wraps us and we only turn inert."""

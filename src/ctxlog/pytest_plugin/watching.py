@@ -12,15 +12,17 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from ctxlog.counting import counters
 from ctxlog.errors import LeakWarning
 from ctxlog.pytest_plugin import GUARDS
-from ctxlog.testing import crossings, losses
+from ctxlog.testing import losses, ways
 from ctxlog.testing.auditing import Audit
+from ctxlog.testing.blind import looking, told
 from ctxlog.testing.events import Events
 from ctxlog.testing.guarding import Guard
+from ctxlog.testing.places import Place
 from ctxlog.testing.recording import listen, unlisten
 from ctxlog.testing.report import report
+from ctxlog.testing.shown import remember
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -77,12 +79,12 @@ class Watching:
             self._guard.watch()
         listen(self._events.take, providers=False)
         if self._audit is not None:
-            crossings.watch()
+            ways.watch(self)
 
     def pytest_unconfigure(self) -> None:
         """Put everything back."""
         unlisten(self._events.take)
-        crossings.unwatch()
+        ways.unwatch(self)
         if self._guard is not None:
             self._guard.unwatch()
 
@@ -93,8 +95,9 @@ class Watching:
         """A test begins, before its fixtures."""
         self._events.clear()
         self._lost, self._wanted, self._records = [], None, []
-        if self._guard is not None:
-            self._guard.start(item.nodeid)
+        with looking():
+            if self._guard is not None:
+                self._guard.start(item.nodeid)
         wrong = None
         try:
             self._wanted = wanted = _Wanted(item, self._defaults)
@@ -106,7 +109,7 @@ class Watching:
                 self._guard.watch()
                 self._guard.start(item.nodeid)
             if wanted.required:
-                crossings.watch()
+                ways.watch(self)
                 listen(_nobody)  # a provider's field counts too
         result = yield
         if wrong is not None:  # only now: the other plugins' own begin must have run
@@ -117,10 +120,14 @@ class Watching:
     def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, Any, Any]:
         """Its body has run: its lines have what is required, or it fails."""
         begun = len(self._events.records) + self._events.dropped
+        with looking():
+            if self._guard is not None:
+                self._guard.begin()
         with self._checked(item):
             result = yield
         if self._wanted is not None and self._wanted.required:
-            self._find_lost(begun)
+            with looking():
+                self._find_lost(begun)
             if self._lost:
                 pytest.fail(losses.report(self._lost, self._wanted.required), pytrace=False)
         return result
@@ -157,8 +164,14 @@ class Watching:
         """What a module's fixture opens, stays open after the test by right."""
         guard = self._guard
         lasts = guard is not None and fixturedef.scope != "function"
-        with guard.lasting() if guard is not None and lasts else nullcontext():
+        with guard.lasting(fixturedef) if guard is not None and lasts else nullcontext():
             return (yield)
+
+    def pytest_fixture_post_finalizer(self, fixturedef: pytest.FixtureDef[Any]) -> None:
+        """What it has bound should be gone now."""
+        with looking():
+            if self._guard is not None:
+                self._guard.ended(fixturedef)
 
     def _checked(self, item: pytest.Item) -> Any:
         """Have a coroutine test look, as its first step, for what another left in its loop."""
@@ -180,24 +193,25 @@ class Watching:
         left_out = wanted.left_out if wanted is not None else frozenset[str]()
         skipped = max(0, begun - self._events.dropped)
         records = list(self._events.records)[skipped:]
+        remember()
         self._lost = losses.lost(records, names, left_out)
 
     def _finish(self, item: pytest.Item) -> list[Leak]:
         wanted, audit = self._wanted, self._audit
-        try:
+        leaks: list[Leak] = []
+        with looking():
             if audit is not None:
                 if not self._lost:
                     self._find_lost()
                 known = [loss for loss in self._lost if loss.boundary is not None]
                 audit.add(item.nodeid, list(self._events.records), known)  # threads go on
+        with looking():
             if wanted is not None and wanted.required:
                 unlisten(_nobody)
                 if audit is None:
-                    crossings.unwatch()
+                    ways.unwatch(self)
+        with looking():
             leaks = [] if self._guard is None else self._guard.finish()
-        except Exception:  # noqa: BLE001 - who watches must not fail the test
-            counters.add("errors.watching")
-            leaks = []
         self._wanted = None
         return leaks
 
@@ -236,7 +250,10 @@ class Watching:
                 add("ctxlog.ids_in_two_tests", str(len(summary["ids_in_two_tests"])))
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
-        """Print the audit."""
+        """Print the audit, and what could not be looked at."""
+        blind = told()
+        if blind is not None:
+            terminalreporter.line(blind)
         if self._audit is None:
             return
         terminalreporter.section("ctxlog audit")
@@ -258,9 +275,16 @@ def _say(leaks: list[Leak], item: pytest.Item, mode: str) -> None:
         pytest.fail(f"the test left something behind\n\n{told}", pytrace=False)
     for leak in leaks:
         place = leak.places[0] if leak.places else None
-        file, line = (place.file, place.line) if place else (str(item.path), 0)
+        if isinstance(place, Place):
+            file, line = place.file, place.line
+        else:
+            file, line = str(item.path), _line_of(item)
         message = LeakWarning(f"{item.nodeid}: {leak.told()}")
         warnings.warn_explicit(message, None, file, line)
+
+
+def _line_of(item: pytest.Item) -> int:
+    return (item.location[1] or 0) + 1
 
 
 class _replaced:  # noqa: N801 - a small with block

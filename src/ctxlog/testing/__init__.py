@@ -6,11 +6,17 @@
 ``boundaries``         :func:`assert_propagates`, :func:`assert_isolated`: a boundary of yours
 ``probing``            the job they hand over, and what is made of what it saw
 ``recording``          every door watched, whatever is configured
-``crossings``          where work was handed to another thread, task or queue, while it is watched
+``crossings``          where work was handed to another thread, task or queue
+``ways``               what is patched while that is watched
+``shown``              a field's value for people: short, secrets masked
 ``losses``             a line without its id: where it was lost, and the fix
 ``guarding``           what a test leaves behind
 ``opened``             what was opened, where and by whom
+``binding``            what was bound outside any scope
+``strangers``          what other libraries have bound, and the next test finds
+``workers``            threads of pools: at a job, or idle
 ``auditing``           a run in figures
+``blind``              what could not be looked at: counted, said, never a failed test
 ``report``             a test's lines for people
 ``unseen``             a function around another library's, which it does not take for its caller
 ``places``             where something happened: file, line, function

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ctxlog.testing.shown import redaction
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -96,7 +98,7 @@ class Audit:
     def shared(self) -> list[dict[str, Any]]:
         """Return the ids that more than one test had."""
         return [
-            {"field": name, "value": value, "tests": sorted(tests)}
+            {"field": name, "value": _masked(name, value), "tests": sorted(tests)}
             for (name, value), tests in sorted(self.ids.items())
             if len(tests) > 1
         ]
@@ -139,3 +141,8 @@ class Audit:
         if self.left_out:
             told.append(f"{self.left_out} more were not kept apart")
         return told
+
+
+def _masked(name: str, value: str) -> str:
+    masks = redaction()
+    return str(masks.mask if masks.is_secret(name) else masks.apply({name: value})[name])

@@ -11,17 +11,24 @@ import threading
 from contextvars import copy_context
 from inspect import isasyncgenfunction, isawaitable, isgeneratorfunction, signature
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ctxlog.context.decorate import COROUTINE, kind_of
 from ctxlog.context.fields import CURRENT, ROOT
 from ctxlog.context.scope import scope
 from ctxlog.errors import UsageError
 from ctxlog.testing.crossings import task_now
+from ctxlog.testing.places import stack
 from ctxlog.testing.probing import PROBE, Answers, Job, pause, together
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from ctxlog.testing.places import Place
+
+_Questions: TypeAlias = tuple[str, ...]
+_ALL: _Questions = ("present", "nobody", "restored")
+_ISOLATED: _Questions = ("nobody", "restored")
 
 
 def assert_propagates(boundary: Any, *, asynchronous: bool = False, timeout: float = 10.0) -> Any:
@@ -36,7 +43,7 @@ def assert_propagates(boundary: Any, *, asynchronous: bool = False, timeout: flo
       a job has bound.
 
     Args:
-        boundary: an executor (it has ``submit``); or a callable that takes a job, a function
+        boundary: an executor (it has ``submit``) or a pool (``apply_async``); or a callable that takes a job, a function
             without arguments, and has it called on the other side, now or soon; ``async def``
             too. Or a generator function: its consumers are asked, and it is closed elsewhere.
         asynchronous: the job handed over is a coroutine function.
@@ -50,7 +57,7 @@ def assert_propagates(boundary: Any, *, asynchronous: bool = False, timeout: flo
         UsageError: ``boundary`` is none of these.
     """
     __tracebackhide__ = True
-    return _ask(boundary, ("present", "nobody", "restored"), asynchronous, timeout)
+    return _ask(boundary, _ALL, asynchronous, timeout)
 
 
 def assert_isolated(boundary: Any, *, asynchronous: bool = False, timeout: float = 10.0) -> Any:
@@ -70,7 +77,7 @@ def assert_isolated(boundary: Any, *, asynchronous: bool = False, timeout: float
         rows does not isolate the context
     """
     __tracebackhide__ = True
-    return _ask(boundary, ("nobody", "restored"), asynchronous, timeout)
+    return _ask(boundary, _ISOLATED, asynchronous, timeout)
 
 
 def _ask(
@@ -85,8 +92,12 @@ def _ask(
         return _finished(_ask_async_generator(answers, boundary), answers, questions)
     if isgeneratorfunction(boundary):
         _ask_generator(answers, boundary)
-    elif callable(getattr(boundary, "submit", None)):
-        _ask_sync(answers, boundary.submit, timeout)
+    elif isinstance(boundary, type):
+        raise UsageError(
+            f"a boundary is an instance of an executor, not the class {boundary.__name__}"
+        )
+    elif callable(submit := getattr(boundary, "submit", getattr(boundary, "apply_async", None))):
+        _ask_sync(answers, submit, timeout)
     elif not callable(boundary):
         raise UsageError(
             "a boundary is an executor, a callable that takes a job, or a generator function,"
@@ -101,15 +112,25 @@ def _ask(
     return None
 
 
+#: Asked inside a loop, and not awaited yet: what, and where.
+waiting: dict[object, tuple[str, tuple[Place, ...]]] = {}
+MOST = 100
+_NAMES = {_ALL: "assert_propagates", _ISOLATED: "assert_isolated"}
+
+
 def _finished(asked: Any, answers: Answers, questions: tuple[str, ...]) -> Any:
     __tracebackhide__ = True
 
     async def finished() -> None:
         __tracebackhide__ = True
+        waiting.pop(key, None)
         await asked
         answers.judge(*questions)
 
+    key = object()
     if task_now() is not None:
+        if len(waiting) < MOST:
+            waiting[key] = (f"{_NAMES[questions]}({answers.name})", stack())
         return finished()
     import asyncio
 
@@ -152,6 +173,8 @@ class _Asker:
 
     def _wait_for(self, result: Any) -> None:
         wait = getattr(result, "result", None)
+        if wait is None and hasattr(result, "ready"):  # multiprocessing's
+            wait = result.get
         if callable(wait):
             wait(self._timeout)
         elif isawaitable(result):

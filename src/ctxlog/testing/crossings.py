@@ -1,43 +1,33 @@
-"""Crossings: where work was handed to another thread, task or queue, noted while it is watched.
+"""Crossings: where work was handed to another thread, task or queue.
 
-Only while somebody watches: the places are patched on request and put back. What is noted travels
-with the work in a ContextVar of its own, so that a line knows the way it came. What the program
-binds is neither read for it nor changed.
+They are noted while :mod:`ctxlog.testing.ways` watches. What is noted travels with the work in a
+ContextVar of its own, so that a line knows the way it came. What the program binds is not changed.
 """
 
 from __future__ import annotations
 
 import sys
-from contextvars import ContextVar, copy_context
-from threading import Lock
-from types import MethodType
-from typing import TYPE_CHECKING, Any
+import weakref
+from contextvars import ContextVar
+from threading import RLock
+from typing import Any
 
 from ctxlog.context.fields import CURRENT, Fields
-from ctxlog.propagation.jobs import is_machinery
-from ctxlog.propagation.patching import Patch
-from ctxlog.propagation.queues import Handed
 from ctxlog.testing.places import Place
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    Original = Callable[..., Any]
-
-THREAD, SUBMIT, CALLBACK, TASK, QUEUE = "thread", "submit", "callback", "task", "queue"
+THREAD, RAW, SUBMIT, POOL = "thread", "raw thread", "submit", "pool"
+CALLBACK, TASK, QUEUE, STREAM = "callback", "task", "queue", "stream"
 #: Steps that are remembered of the way a piece of work has come.
 MAX_STEPS = 100
-#: Items of one queue that are remembered; one put later than that has no crossing.
+#: Items in queues that are remembered; one put later than that has no crossing.
 MAX_ITEMS = 10_000
-_KEY = "_ctxlog_crossing"
 
 
 class Crossing:
     """One handing-over: what kind, what was called, where, and what was bound there.
 
     Attributes:
-        kind: ``"thread"``, ``"submit"``, ``"callback"``, ``"queue"``; ``"task"`` for what a loop
-            takes, context and all.
+        kind: one of the words above; ``TASK`` is what a loop takes, context and all.
         name: what was called: ``"ThreadPoolExecutor.submit"``.
         what: what was handed over, in words.
         place: where.
@@ -134,165 +124,50 @@ class Carried:
         return hash(self.__wrapped__)
 
 
-def _thread_start(original: Original, thread: Any, *args: Any, **kwargs: Any) -> Any:
-    if not is_machinery(thread) and thread.ident is None and _KEY not in thread.__dict__:
-        what = getattr(thread, "_target", None) or getattr(thread, "function", None) or thread
-        name = f"{type(thread).__name__}.start"
-        thread.__dict__[_KEY] = (Crossing(THREAD, name, what), thread.__dict__.get("run"))
-        thread.run = MethodType(_run, thread)
-    return original(thread, *args, **kwargs)
-
-
-def _run(thread: Any) -> None:
-    state = thread.__dict__
-    crossing, inner = state.pop(_KEY)
-    ORIGIN.set(crossing)
-    if getattr(state.get("run"), "__func__", None) is _run:
-        if inner is None:
-            del state["run"]
-        else:
-            state["run"] = inner
-    if inner is None:
-        type(thread).run(thread)
-    else:  # somebody else's, on the instance
-        inner()
-
-
-def _submit(original: Original, executor: Any, fn: Any, /, *args: Any, **kwargs: Any) -> Any:
-    crossing = Crossing(SUBMIT, f"{type(executor).__name__}.submit", fn)
-    return original(executor, Carried(fn, crossing), *args, **kwargs)
-
-
-def _add_done_callback(original: Original, future: Any, fn: Any) -> Any:
-    module = getattr(fn, "__module__", None)
-    if isinstance(module, str) and module.startswith(("asyncio.", "concurrent.futures.")):
-        return original(future, fn)  # they pass results on, no more
-    crossing = Crossing(CALLBACK, f"{type(future).__name__}.add_done_callback", fn)
-    return original(future, Carried(fn, crossing))
-
-
-def _create_task(original: Original, loop: Any, coro: Any, **options: Any) -> Any:
-    if options.get("context") is None:
-        context = options["context"] = copy_context()  # as the loop would
-        context.run(ORIGIN.set, Crossing(TASK, "create_task", coro))
-    return original(loop, coro, **options)
-
-
-def _call_soon_threadsafe(
-    original: Original, loop: Any, callback: Any, *args: Any, **options: Any
-) -> Any:
-    if options.get("context") is None and not _is_internal(callback):
-        context = options["context"] = copy_context()
-        context.run(ORIGIN.set, Crossing(TASK, "call_soon_threadsafe", callback))
-    return original(loop, callback, *args, **options)
-
-
-def _is_internal(callback: Any) -> bool:
-    module = getattr(callback, "__module__", None)
-    return isinstance(module, str) and module.partition(".")[0] in ("asyncio", "concurrent")
-
-
-def _pool_apply(original: Original, pool: Any, func: Any, *args: Any, **options: Any) -> Any:
-    from multiprocessing.pool import ThreadPool
-
-    if isinstance(pool, ThreadPool):  # what goes to a process would have to be pickled
-        func = Carried(func, Crossing(SUBMIT, "ThreadPool.apply_async", func))
-    return original(pool, func, *args, **options)
-
-
-class _Waiting:
+class Waiting:
     """Items that are in queues, and who put them; told apart by identity, first in first out."""
 
     def __init__(self) -> None:
-        self._items: dict[tuple[int, int], list[Crossing]] = {}
-        self._lock = Lock()
+        self._items: dict[int, dict[int, list[Crossing]]] = {}  # by queue, by item
+        self._queues: dict[int, weakref.ref[Any]] = {}
+        self._lock = RLock()  # a queue may be collected while it is held
         self._count = 0
 
     def put(self, queue: Any, item: object, crossing: Crossing) -> None:
+        """Remember who has put it."""
+        key = id(queue)
         with self._lock:
-            if self._count < MAX_ITEMS:
-                self._count += 1
-                self._items.setdefault((id(queue), id(item)), []).append(crossing)
+            if self._count >= MAX_ITEMS:
+                return
+            if key not in self._queues:
+                try:
+                    self._queues[key] = weakref.ref(queue, lambda _: self._forget(key))
+                except TypeError:
+                    return
+            self._count += 1
+            self._items.setdefault(key, {}).setdefault(id(item), []).append(crossing)
 
     def got(self, queue: Any, item: object) -> Crossing | None:
-        key = (id(queue), id(item.item if isinstance(item, Handed) else item))
+        """Return who had put it, if that was seen."""
         with self._lock:
-            crossings = self._items.get(key)
+            items = self._items.get(id(queue), {})
+            crossings = items.get(id(item))
             if not crossings:
                 return None
             self._count -= 1
             found = crossings.pop(0)
             if not crossings:
-                del self._items[key]
+                del items[id(item)]
             return found
 
+    def _forget(self, key: int) -> None:
+        with self._lock:  # another queue may get the same address
+            self._queues.pop(key, None)
+            self._count -= sum(map(len, self._items.pop(key, {}).values()))
+
     def clear(self) -> None:
+        """Forget them all."""
         with self._lock:
             self._items.clear()
+            self._queues.clear()
             self._count = 0
-
-
-_waiting = _Waiting()
-
-
-def _put(original: Original, queue: Any, item: Any, *args: Any, **options: Any) -> Any:
-    if item is not None:  # most often: stop
-        crossing = Crossing(QUEUE, f"{type(queue).__name__}.put", item)
-        _waiting.put(queue, item.item if isinstance(item, Handed) else item, crossing)
-    try:
-        return original(queue, item, *args, **options)
-    except BaseException:  # full, or cancelled: it is not in there
-        _waiting.got(queue, item)
-        raise
-
-
-def _get(original: Original, queue: Any, *args: Any, **options: Any) -> Any:
-    item = original(queue, *args, **options)
-    crossing = _waiting.got(queue, item)
-    if crossing is not None:
-        before = ORIGIN.get()
-        while before is not None and before.taker is not None:  # its work before this item
-            before = before.taker
-        crossing.taker = before
-        ORIGIN.set(crossing)
-    return item
-
-
-def _patches() -> list[Patch]:
-    import asyncio
-    import queue
-    import threading
-    from asyncio.base_events import BaseEventLoop
-    from concurrent.futures import Future, ThreadPoolExecutor
-
-    pools = sys.modules.get("multiprocessing.pool")  # who has not loaded it makes none
-    return [
-        Patch(threading.Thread, "start", _thread_start),
-        Patch(ThreadPoolExecutor, "submit", _submit),
-        Patch(Future, "add_done_callback", _add_done_callback),
-        Patch(BaseEventLoop, "create_task", _create_task),
-        Patch(BaseEventLoop, "call_soon_threadsafe", _call_soon_threadsafe),
-        *([] if pools is None else [Patch(pools.Pool, "apply_async", _pool_apply)]),
-        Patch(queue.Queue, "put", _put),
-        Patch(queue.Queue, "get", _get),
-        Patch(asyncio.Queue, "put_nowait", _put),
-        Patch(asyncio.Queue, "get_nowait", _get),
-    ]
-
-
-_watching: list[Patch] = []
-
-
-def watch() -> None:
-    """Note crossings from now on; twice is once."""
-    if not _watching:
-        _watching.extend(_patches())
-        for patch in _watching:
-            patch.apply()
-
-
-def unwatch() -> None:
-    """Put back what :func:`watch` has patched."""
-    while _watching:
-        _watching.pop().remove()
-    _waiting.clear()

@@ -14,20 +14,21 @@ from contextlib import contextmanager, suppress
 from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any
 
-from ctxlog.activity import fields_on_stack
 from ctxlog.context import fields as fields_module
 from ctxlog.context.captured import SnapshotScope
 from ctxlog.context.fields import CURRENT, frame_of
 from ctxlog.context.scope import scope
 from ctxlog.context.steps import Steps
+from ctxlog.context.wrapped import Wrapped
 from ctxlog.entries import entry
 from ctxlog.loading import forget, when_loaded
 from ctxlog.operations import operation
 from ctxlog.propagation.jobs import is_machinery
 from ctxlog.propagation.patching import Patch
+from ctxlog.testing.binding import Binding, Bound, all_of
+from ctxlog.testing.boundaries import waiting
 from ctxlog.testing.crossings import task_now
 from ctxlog.testing.opened import (
-    FIX_BIND,
     FIX_THREAD,
     FIX_WITH,
     Leak,
@@ -42,6 +43,9 @@ from ctxlog.testing.opened import (
     who,
 )
 from ctxlog.testing.probing import PROBE
+from ctxlog.testing.shown import remember
+from ctxlog.testing.strangers import Strangers
+from ctxlog.testing.workers import is_idle
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -79,11 +83,12 @@ class Guard:
         self._threads: weakref.WeakKeyDictionary[threading.Thread, Opened] = (
             weakref.WeakKeyDictionary()
         )
-        self._bound: list[Opened] = []
+        self._binding = Binding()
+        self._strangers = Strangers()
         self._found: list[tuple[Opened | None, Leak]] = []
         self._before: Frame = CURRENT.get()
         self._test: object = None
-        self._lasting = 0
+        self._lasting: list[Any] = []
 
     # -- one test -----------------------------------------------------------------------------
 
@@ -91,43 +96,68 @@ class Guard:
         """A test begins: what was there before is not its own."""
         self._test = test
         self._before = CURRENT.get()
+        self._strangers.start()
+        self._found += [(None, leak) for leak in self._binding.at_import()]
+
+    def begin(self) -> None:
+        """Its fixtures have run: what other libraries still have of the test before is told."""
+        self._found += [(None, leak) for leak in self._strangers.check()]
 
     @contextmanager
-    def lasting(self) -> Generator[None]:
-        """What is opened in this block outlives the test by right: a module's fixture."""
-        self._lasting += 1
+    def lasting(self, fixture: Any) -> Generator[None]:
+        """What is opened in this block outlives the test by right: a module's fixture.
+
+        Args:
+            fixture: whose ``scope`` and ``argname`` are told if that outlives it, too.
+        """
+        self._lasting.append(fixture)
         try:
-            yield
+            with self._strangers.lasting():
+                yield
         finally:
-            self._lasting -= 1
+            self._lasting.pop()
+
+    def ended(self, fixture: Any) -> None:
+        """A fixture has been torn down."""
+        self._binding.ended(fixture)
 
     def finish(self) -> list[Leak]:
         """The test has ended: return what it left, and put back the context it began with."""
+        self._strangers.finish(self._test)
         after = CURRENT.get()
         if after is self._before and not (
-            self._found or self._open or self._spans or self._bound or self._threads
+            self._found
+            or self._open
+            or self._spans
+            or self._threads
+            or waiting
+            or not self._binding.is_clean
         ):
             return []
+        remember()
         found = self._found
         seen = {id(opened) for opened, _ in found if opened is not None}
-        self._left_bound(after, found, seen)
+        self._left_open(after, found, seen)
+        found += [(None, leak) for leak in self._binding.finish(self._before)]
         self._never_closed(found, seen)
         self._left_in_threads(found)
+        while waiting:
+            _, (asked, places) = waiting.popitem()
+            said = f"{asked} was never awaited: it has asserted nothing"
+            found.append((None, Leak(said, places, "await it")))
         self._found = []
         return [leak for _, leak in found]
 
     def check_here(self) -> None:
         """Look for what an earlier test left in the context of this one: a loop's that is shared."""
-        frame: Frame | None = CURRENT.get()
-        while frame is not None:
-            opened = getattr(frame, "opened", None)
-            if opened is not None and opened.test not in (None, self._test):
-                said = f"{opened.what} left open by {opened.test}: {opened.shown()}"
-                self._found.append((opened, Leak(said, opened.places, fix_for(opened))))
-                opened.test = None  # said once
-            frame = frame.parent
+        for frame in chain(CURRENT.get()):
+            for opened in all_of(frame) or (getattr(frame, "opened", None),):
+                if opened is not None and opened.test not in (None, self._test):
+                    said = f"{opened.what} left open by {opened.test}: {opened.shown()}"
+                    self._found.append((opened, Leak(said, opened.places, fix_for(opened))))
+                    opened.test = None  # said once
 
-    def _left_bound(
+    def _left_open(
         self, after: Frame, found: list[tuple[Opened | None, Leak]], seen: set[int]
     ) -> None:
         below = {id(link) for link in chain(self._before)}
@@ -135,6 +165,8 @@ class Guard:
         frame: Frame | None = after
         while frame is not None and id(frame) not in below:
             opened = getattr(frame, "opened", None)
+            if isinstance(opened, Bound):
+                break  # below all scopes; told by itself
             if opened is None or opened.test is None:
                 kept = True  # a module's fixture; a frame that ends by itself
             else:
@@ -150,7 +182,7 @@ class Guard:
     def _never_closed(self, found: list[tuple[Opened | None, Leak]], seen: set[int]) -> None:
         for key, stack_of in list(self._open.items()):
             for opened in list(stack_of):
-                if opened.test is None or opened.can_close:
+                if opened.test is None or (opened.can_close and not is_idle(opened.thread, GRACE)):
                     continue
                 stack_of.remove(opened)
                 if id(opened) not in seen:
@@ -173,11 +205,7 @@ class Guard:
                 said = f"thread {thread.name} goes on under {opened.shown()}"
                 found.append((opened, Leak(said, opened.places, FIX_THREAD)))
         self._threads.clear()
-        for opened in self._bound:
-            if not opened.closed and opened.thread.is_alive():
-                said = f"thread {opened.thread.name} is left with {opened.shown()}"
-                found.append((opened, Leak(said, opened.places, FIX_BIND)))
-        self._bound.clear()
+        found += [(None, leak) for leak in self._binding.in_threads()]
 
     # -- what is watched ----------------------------------------------------------------------
 
@@ -279,32 +307,16 @@ class Guard:
             if opened is not None:
                 CURRENT.set(Tracked(frame, opened))
             return result
-        if not fields.values:  # unbound again
-            for earlier in self._bound:
-                earlier.closed = earlier.closed or earlier.thread is threading.current_thread()
-            return result
-        opened = Opened("bind_context", self._owning_test())
-        opened.fields = {
-            name: value
-            for name, value in fields.values.items()
-            if before.fields.values.get(name, self) is not value
-        } or dict(fields.values)
-        CURRENT.set(Tracked(frame, opened))
-        if (
-            opened.thread is not threading.main_thread()
-            and opened.task is None
-            and opened.test is not None
-            and len(self._bound) < MAX_OPEN
-            and fields_on_stack(sys._getframe()) is None  # noqa: SLF001 - a copied context ends with its call
-        ):
-            self._bound.append(opened)
+        self._binding.note(
+            before, self._owning_test(), self._lasting[-1] if self._lasting else None
+        )
         return result
 
     def _start(self, original: Original, thread: Any, *args: Any, **kwargs: Any) -> Any:
-        carried = thread.__dict__.get(_CARRIED)
-        if carried is not None and carried[0].fields.values and not is_machinery(thread):
+        fields = _carried_by(thread)
+        if fields and not is_machinery(thread):
             opened = Opened(f"thread {thread.name}", self._owning_test())
-            opened.fields = carried[0].fields.values
+            opened.fields = fields
             if opened.test is not None:
                 self._threads[thread] = opened
         return original(thread, *args, **kwargs)
@@ -326,3 +338,12 @@ class Guard:
     def _end(self, original: Original, span: Any, *args: Any, **kwargs: Any) -> Any:
         self._spans.pop(id(span), None)
         return original(span, *args, **kwargs)
+
+
+def _carried_by(thread: Any) -> dict[str, object]:
+    """Return the fields that a thread which is about to start will run under."""
+    carried = thread.__dict__.get(_CARRIED)
+    target = thread.__dict__.get("_target")
+    if carried is not None:
+        return dict(carried[0].fields.values)
+    return dict(target.captured().fields.values) if isinstance(target, Wrapped) else {}

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import re
 from contextlib import contextmanager
-from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
 from ctxlog.context.fields import policy
@@ -20,15 +19,17 @@ from ctxlog.levels import parse
 from ctxlog.pipeline import Pipeline
 from ctxlog.runtime import runtime
 from ctxlog.sinks.call import CallSink
+from ctxlog.texts import safe_str
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Mapping
+    from collections.abc import Callable, Generator, Mapping
     from typing import Self
 
     from ctxlog.types import Processor
 
 #: Lines that a failure shows.
 SHOWN = 3
+_SHORT = 80
 _MISSING = object()
 
 
@@ -38,8 +39,8 @@ class Lines(list[dict[str, Any]]):
     def where(self, fields: Mapping[str, object] | None = None, /, **wanted: object) -> Self:
         """Return the events that have these fields with these values.
 
-        A value is compared as it is; a compiled pattern is searched for in the field's text; a
-        function is asked, with the field's value.
+        A value is compared as it is; a compiled pattern is searched for in the field's text; what
+        can be called (and is no class) is asked, with the field's value: an error of it is a no.
 
         Example:
             >>> Lines([{"event": "a", "n": 1}, {"event": "b", "n": 1}]).where(n=1, event="b")
@@ -151,12 +152,21 @@ def differences(line: Mapping[str, Any], wanted: Mapping[str, object]) -> list[s
         elif isinstance(value, re.Pattern):
             if not value.search(str(have)):
                 found.append(f"{name} is {have!r}, without {value.pattern!r}")
-        elif isinstance(value, FunctionType):
-            if not value(have):
-                found.append(f"{name} is {have!r}, which {value.__name__} refuses")
+        elif callable(value) and not isinstance(value, type):
+            said = _refused(value, have)
+            if said:
+                found.append(f"{name} is {have!r}, {said}")
         elif have != value:
             found.append(f"{name} is {have!r}, not {value!r}")
     return found
+
+
+def _refused(function: Callable[..., object], value: object) -> str | None:
+    name = getattr(function, "__name__", None) or repr(function)
+    try:
+        return None if function(value) else f"which {name} refuses"
+    except Exception as error:  # noqa: BLE001 - it was written for another line's kind of value
+        return f"at which {name} raises {type(error).__name__}: {safe_str(error, _SHORT)}"
 
 
 @contextmanager

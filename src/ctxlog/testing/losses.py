@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ctxlog.testing.crossings import CALLBACK, QUEUE, SUBMIT, TASK, THREAD, Crossing
-from ctxlog.texts import safe_repr
+from ctxlog.testing.crossings import (
+    CALLBACK,
+    POOL,
+    QUEUE,
+    RAW,
+    STREAM,
+    SUBMIT,
+    TASK,
+    THREAD,
+    Crossing,
+)
+from ctxlog.testing.shown import shown, shown_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -14,26 +25,40 @@ if TYPE_CHECKING:
     from ctxlog.testing.recording import Record
 
 _SHORT = 80
+#: Crossings shown of the way of a line that nobody had given its id.
+_STEPS = 3
+MAIN = "MainThread"
 _FIXES = {
-    THREAD: "start it with its context: ctxlog.propagation.threads.{cls}(…), "
+    THREAD: "start it with its context: {cls}(…) from ctxlog.propagation.threads, "
     "or target=ctxlog.wrap({what})",
+    RAW: "start it with its context: ctxlog.wrap({what})",
     SUBMIT: "submit it with its context: submit(ctxlog.wrap({what}), …), "
     "or make the pool with ctxlog.propagation.wrap_executor(…)",
+    POOL: "hand it in with its context: {method}(ctxlog.wrap({what}), …), "
+    "or make the pool with ThreadPool from ctxlog.propagation.pools",
     CALLBACK: "register it with its context: ctxlog.wrap({what})",
     TASK: "the loop took it along, and something there dropped it: clear_context(), "
     "unbind_context(), or a context of its own; bind it again, or log before",
-    QUEUE: "put it with its context: use ctxlog.propagation.queues, or put hand(item) "
-    "and take it by `with item:`",
+    QUEUE: "put it with its context: a queue of ctxlog.propagation.queues, taken by "
+    "`with queue.receive()` (asyncio's: `with await`), or put hand(item) and take it by "
+    "`with item:`",
+    STREAM: "send hand(item) and take it by `with item:`; hand is from ctxlog.propagation",
 }
 _SUBCLASS = (
-    "derive {what} from ctxlog.propagation.threads.Thread, or call propagation.install() "
-    "if it is not yours"
+    "derive {what} from Thread of ctxlog.propagation.threads, or call "
+    "ctxlog.propagation.install() if it is not yours"
 )
 _INHERITED = (
     "start the worker with ctxlog.propagation.run_detached(…), and make each piece of its work "
     "an entry of its own: with ctxlog.entry(link=…)"
 )
 _NEVER = "bind it where the work comes in: with ctxlog.entry(…) or ctxlog.scope({name}=…)"
+_UNSEEN = (
+    "; if it was handed over in a way that is not seen (queue.SimpleQueue, a list, a signal, "
+    "C code), hand its context over: ctxlog.wrap(…), hand(item)"
+)
+_LIBRARY = "; or leave the library's own lines out: ctxlog_required_except = {logger}"
+_PACKAGES = frozenset({"site-packages", "dist-packages"})
 _LEFT = "log inside the scope, or let what outlives it take its context along: ctxlog.wrap(…)"
 
 
@@ -48,11 +73,23 @@ class Loss:
         value: its value there.
         wrong: whether the line has another's value, not none.
         left: whether ``last`` is the last line that had it, rather than a crossing.
+        elsewhere: whether the line may have come in a way that is not seen.
+        anywhere: whether another line of the test has the field.
         fix: what mends it, in one sentence.
     """
 
-    def __init__(self, name: str, record: Record, before: Record | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        record: Record,
+        before: Record | None = None,
+        *,
+        elsewhere: bool = False,
+        anywhere: bool = False,
+    ) -> None:
         self.name = name
+        self.anywhere = anywhere
+        self.elsewhere = elsewhere
         self.record = record
         self.boundary: Crossing | None = None
         self.last: Place | None = None
@@ -96,40 +133,54 @@ class Loss:
         if self.wrong:
             return _INHERITED
         if crossing is None:
-            return (_LEFT if self.left else _NEVER).format(name=self.name)
-        cls = crossing.name.partition(".")[0]
+            fix = (_LEFT if self.left else _NEVER).format(name=self.name)
+            if self.place is not None and not _PACKAGES.isdisjoint(Path(self.place.file).parts):
+                fix += _LIBRARY.format(logger=self.record.logger.partition(".")[0])
+            return fix + (_UNSEEN if self.elsewhere and self.anywhere else "")
+        cls, _, method = crossing.name.partition(".")
         if crossing.kind == THREAD and cls not in ("Thread", "Timer"):
             return _SUBCLASS.format(what=cls)
-        return _FIXES[crossing.kind].format(what=crossing.what, cls=cls)
+        return _FIXES[crossing.kind].format(what=crossing.what, cls=cls, method=method)
 
     def told(self) -> str:
         """Tell it for people, the fix last."""
         record, name = self.record, self.name
-        said = safe_repr(record.event, _SHORT)
+        said = shown_text(record.event, _SHORT)
         where = f"thread {record.thread}" + (f", task {record.task}" if record.task else "")
         have = record.value(name)
-        lack = f"has another's {name}={safe_repr(have, _SHORT)}" if self.wrong else f"has no {name}"
+        lack = (
+            f"has another's {name}={shown(name, have, _SHORT)}" if self.wrong else f"has no {name}"
+        )
         lines = [f"{self.place}: {said} {lack} ({record.door}, {where})"]
         if self.boundary is not None:
             crossing = self.boundary
             opened = f", bound at {crossing.opened}" if crossing.opened else ""
             lines += [
-                f"  last had:  {name}={safe_repr(self.value, _SHORT)} at {crossing.place}{opened}",
+                f"  last had:  {name}={shown(name, self.value, _SHORT)} at {crossing.place}{opened}",
                 f"  lost at:   {crossing.name}({crossing.what}) at {crossing.place}",
             ]
             if self.wrong and crossing.taker is not None:
                 taker = crossing.taker
                 lines[-1] = (
                     f"  came from: {taker.name}({taker.what}) at {taker.place}, "
-                    f"made under {name}={safe_repr(have, _SHORT)}"
+                    f"made under {name}={shown(name, have, _SHORT)}"
                 )
         elif self.last is not None:
             lines += [
-                f"  last had:  {name}={safe_repr(self.value, _SHORT)} at {self.last}",
+                f"  last had:  {name}={shown(name, self.value, _SHORT)} at {self.last}",
                 "  lost at:   the end of that scope: no thread, pool, callback or queue was crossed",
             ]
+        elif self.elsewhere:
+            lines.append("  last had:  nobody on the way that was seen")
+            step = record.origin
+            for _ in range(_STEPS):
+                if step is not None:
+                    lines.append(f"  came by:   {step.name}({step.what}) at {step.place}")
+                    step = step.parent
         else:
-            lines.append(f"  last had:  nobody: {name} was not bound on the way to this line")
+            lines.append(
+                f"  last had:  nobody that was seen: {name} was not bound on the way to this line"
+            )
         lines.append(f"  fix:       {self.fix}")
         return "\n".join(lines)
 
@@ -142,32 +193,42 @@ def lost(
     Args:
         records: lines in the order they were written.
         names: fields that each of them must have.
-        left_out: loggers whose lines need not have them.
+        left_out: loggers whose lines, and those of loggers below them, need not have them.
     """
     wanted = tuple(names)
+    records = [record for record in records if not _is_left_out(record.logger, left_out)]
+    anywhere = {name: any(r.value(name) is not None for r in records) for name in wanted}
     found: dict[tuple[Any, ...], Loss] = {}
-    before: dict[tuple[str, str | None], Record] = {}
+    before: dict[tuple[str, str, str | None], Record] = {}
     for record in records:
-        if record.logger.partition(".")[0] in left_out:
-            continue
         for name in wanted:
-            value = record.value(name)
+            value, here = record.value(name), (name, record.thread, record.task)
             if value is None:
-                known = before.get((name, record.thread)) or before.get((name, None))
-                loss = Loss(name, record, known)
+                moved = record.origin is not None or anywhere[name] or record.thread != MAIN
+                elsewhere = moved and here not in before
+                known = before.get(here)
+                loss = Loss(name, record, known, elsewhere=elsewhere, anywhere=anywhere[name])
             elif is_anothers(record, name, value):
                 loss = Loss(name, record)
             else:
-                before[name, record.thread] = before[name, None] = record
+                before[here] = record
                 continue
             found.setdefault((name, loss.place, loss.wrong, *loss.key), loss)
     return list(found.values())
 
 
+def _is_left_out(logger: str, left_out: frozenset[str]) -> bool:
+    while logger not in left_out:
+        logger = logger.rpartition(".")[0]
+        if not logger:
+            return False
+    return True
+
+
 def is_anothers(record: Record, name: str, value: object) -> bool:
     """Whether a line shows what its worker was started under, not what its item was put under."""
     item = record.origin
-    if item is None or item.kind != QUEUE or item.taker is None:
+    if item is None or item.kind not in (QUEUE, STREAM) or item.taker is None:
         return False
     put = item.value(name)
     return put is not None and put != value and item.taker.value(name) == value

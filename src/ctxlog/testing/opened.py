@@ -11,16 +11,14 @@ from ctxlog.activity import context_of
 from ctxlog.context.captured import SnapshotScope
 from ctxlog.context.fields import Frame
 from ctxlog.operations import operation
-from ctxlog.redact import Redaction
 from ctxlog.testing.crossings import task_now
 from ctxlog.testing.places import Place, stack
-from ctxlog.texts import safe_repr
+from ctxlog.testing.shown import shown_all
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
 _SHORT = 60
-_SECRETS = Redaction()
 
 
 class Opened:
@@ -73,11 +71,7 @@ class Opened:
 
     def shown(self) -> str:
         """The names and values it bound."""
-        shown = [
-            f"{name}={_SECRETS.mask if _SECRETS.is_secret(name) else safe_repr(value, _SHORT)}"
-            for name, value in self.fields.items()
-        ]
-        return ", ".join(shown) or "no fields"
+        return shown_all(self.fields, _SHORT) or "no fields"
 
 
 class Tracked(Frame):
@@ -93,15 +87,16 @@ class Tracked(Frame):
 class Leak:
     """One thing that was left behind: what is wrong, where it was opened, how it is mended."""
 
-    def __init__(self, said: str, places: tuple[Place, ...], fix: str) -> None:
+    def __init__(self, said: str, places: tuple[Place | str, ...], fix: str) -> None:
         self.said = said
         self.places = places
         self.fix = fix
 
     def told(self) -> str:
         """Tell it for people."""
-        first, *more = map(str, self.places or ("an unknown place",))
-        lines = [self.said, f"  opened at: {first}", *(f"             {place}" for place in more)]
+        lines = [self.said]
+        for number, place in enumerate(self.places):
+            lines.append(f"{'             ' if number else '  opened at: '}{place}")
         return "\n".join([*lines, f"  fix:       {self.fix}"])
 
 
@@ -160,9 +155,7 @@ def who(thread: threading.Thread, task: str | None) -> str:
 
 
 def said_left(opened: Opened) -> str:
-    """Say that it was left open, or bound for good."""
-    if opened.what == "bind_context":
-        return "bound outside any scope, and left after the test"
+    """Say that it was left open."""
     return f"{opened.what} left open after the test"
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import sys
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from ctxlog.context.fields import CURRENT, replace
+from ctxlog.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -106,6 +107,12 @@ class Job:
             self.look()
             await pause(0)
         self._leave()
+
+    def __reduce_ex__(self, protocol: object) -> NoReturn:
+        raise UsageError(
+            "a boundary to another process cannot be asked: the job looks at what is bound in this"
+            " one; have a line written over there, and assert on that"
+        )
 
     def look(self) -> None:
         """Note what is bound here."""
