@@ -70,18 +70,27 @@ class Table:
     Attributes:
         looked: how many modules were loaded when it was looked for those waited for. Their number
             is one step to read, and no library comes alone.
+        quiet: the same number if there is nothing to capture or enter, else 0. Hot paths compare
+            it with the number there is now, and have their whole answer.
     """
 
-    __slots__ = ("accessors", "looked", "waiting")
+    __slots__ = ("accessors", "looked", "quiet", "waiting")
 
     def __init__(self) -> None:
         self.accessors: tuple[Accessor, ...] = ()
         self.waiting: tuple[tuple[str, Accessor], ...] = ()
         self.looked = 0
+        self.quiet = 0
+
+    def settle(self) -> None:
+        """Say whether there is anything to do; called under the lock after each change."""
+        while True:
+            accessors, looked = self.accessors, self.looked
+            self.quiet = 0 if accessors else looked
+            if accessors is self.accessors and looked == self.looked:
+                return  # no finaliser of this thread has changed it meanwhile
 
 
-#: Hot paths ask it themselves whether there is anything to do for them: if it has accessors, or
-#: modules have been loaded since.
 TABLE = Table()
 _lock = RLock()  # a finaliser may capture, and so wake an accessor, while its thread registers one
 
@@ -130,6 +139,7 @@ def register_accessor(accessor: Accessor, *, when_loaded: str | None = None) -> 
             TABLE.looked = 0  # it may have been loaded meanwhile
         else:
             TABLE.accessors = (*TABLE.accessors, accessor)
+        TABLE.settle()
 
 
 def unregister_accessor(name: str) -> None:
@@ -137,6 +147,7 @@ def unregister_accessor(name: str) -> None:
     with _lock:
         TABLE.accessors = tuple(known for known in TABLE.accessors if known.name != name)
         TABLE.waiting = tuple(pair for pair in TABLE.waiting if pair[1].name != name)
+        TABLE.settle()
 
 
 def active() -> tuple[Accessor, ...]:
@@ -148,19 +159,14 @@ def active() -> tuple[Accessor, ...]:
 
 def _look() -> None:
     """Wake the accessors whose library has been imported since modules were counted last."""
-    number = len(_modules)
-    for module, _ in TABLE.waiting:
-        if module in _modules:
-            _wake()
-            break
-    TABLE.looked = number
-
-
-def _wake() -> None:
     with _lock:
-        loaded = tuple(pair for pair in TABLE.waiting if pair[0] in _modules)
-        TABLE.accessors = (*TABLE.accessors, *(accessor for _, accessor in loaded))
-        TABLE.waiting = tuple(pair for pair in TABLE.waiting if pair not in loaded)
+        number = len(_modules)
+        if any(module in _modules for module, _ in TABLE.waiting):
+            loaded = tuple(pair for pair in TABLE.waiting if pair[0] in _modules)
+            TABLE.accessors = (*TABLE.accessors, *(accessor for _, accessor in loaded))
+            TABLE.waiting = tuple(pair for pair in TABLE.waiting if pair not in loaded)
+        TABLE.looked = number
+        TABLE.settle()
 
 
 def capture() -> Carried:

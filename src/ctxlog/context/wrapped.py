@@ -29,7 +29,7 @@ def _called(
 ) -> Any:
     """Call ``target`` in a copy of a context: what is set here is never left, the copy ends."""
     _set_current(frame)
-    if carried or TABLE.accessors or len(_modules) != TABLE.looked:
+    if carried or len(_modules) != TABLE.quiet:
         replace_carried(carried)
     try:
         return target(*args, **kwargs)
@@ -144,7 +144,7 @@ def run_under(frame: Frame, carried: Carried, function: Callable[[], Any]) -> An
     """
     context = copy_context()  # by its name, as in Wrapped
     context.run(_set_current, frame)
-    if carried or TABLE.accessors or len(_modules) != TABLE.looked:
+    if carried or len(_modules) != TABLE.quiet:
         context.run(replace_carried, carried)  # never left: the copy ends with the call
     try:
         return context.run(function)

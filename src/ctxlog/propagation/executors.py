@@ -123,7 +123,7 @@ class ThreadPoolExecutor(_Plain):
             job(fn)  # says what is wrong
         # as job(fn), in half the time: no wrapper, no super(), no call that can be spared
         frame = _current()
-        carried = capture() if TABLE.accessors or len(_modules) != TABLE.looked else ()
+        carried = () if len(_modules) == TABLE.quiet else capture()
         return _Plain.submit(self, run_under, frame.alone or alone(frame), carried, fn)
 
     def map(

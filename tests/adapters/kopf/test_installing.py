@@ -10,7 +10,9 @@ import importlib
 import io
 import logging
 import threading
+import weakref
 from concurrent import futures
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import kopf
@@ -268,6 +270,23 @@ def test_causes_of_any_kind_have_a_reason():
     """What is not known has none, and nothing raises."""
     assert units.reason_of(object(), None) is None
     assert {"handler": None} == units.told(object(), object(), "many")
+
+
+def test_a_handling_is_freed_when_it_ends():
+    """Not when the collector comes by: an operator handles thousands a minute."""
+    gc.collect()
+    gc.disable()
+    try:
+        cause = SimpleNamespace(body={"metadata": {"name": "w-1"}}, type="MODIFIED", event={})
+        with units.Cycle({"object": cause.body}, None, None):
+            with units.handling_of(cause, SimpleNamespace(id="seen"), 0, None) as handling:
+                assert handling._work is not None
+                work = weakref.ref(handling._work)
+                handling.finish(None)
+            del handling
+        assert work() is None
+    finally:
+        gc.enable()
 
 
 def test_what_cannot_be_sent_stays_behind():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ctxlog.context.accessors import enter_carried
-from ctxlog.context.fields import CURRENT, EMPTY, Fields, Frame, back_to, leave
+from ctxlog.context.fields import CURRENT, EMPTY, ROOT, Fields, Frame, back_to, leave
 from ctxlog.context.raised import remember
 from ctxlog.context.snapshot import snapshot
 from ctxlog.context.spans import ACCESSOR, ids_in, live_context
@@ -147,6 +147,7 @@ class Handling(Unit):
         self._fields, self._carried, self._entry = fields, carried, opened
         # indexers run for every object there is: the closing line of a success is at debug
         self._quiet = fields.values.get(REASON) == INDEX
+        self._first = ROOT
         self.running = False
 
     def under(self, below: Fields) -> tuple[Fields, Carried]:
@@ -163,6 +164,7 @@ class Handling(Unit):
         if work is not None:
             work.drop()
         leave(self)
+        self._first = ROOT  # it held us: else only the collector would free what a handling held
         if self._entry is not None:
             self._entry.ended(error)
 
