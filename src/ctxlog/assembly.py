@@ -26,6 +26,7 @@ from ctxlog.names import (
     TRACE_FLAGS,
     TRACE_ID,
 )
+from ctxlog.objects import is_model
 from ctxlog.processors import stack_text
 from ctxlog.texts import bytes_text, safe_str
 from ctxlog.tracebacks import describe, resolve
@@ -134,7 +135,7 @@ def shown(value: Any, value_of: ValueOf) -> Any:
     kind = type(value)
     if kind is str or kind is int or value is None:  # not `in`: a metaclass's hash may raise
         return value
-    if issubclass(kind, _CONTAINERS) or is_mapping(kind):
+    if issubclass(kind, _CONTAINERS) or is_mapping(kind) or is_model(kind):
         return value_of("", value)
     return value
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ctxlog.objects import SECRET_KINDS
 from ctxlog.values import SCALARS
-from ctxlog.walk import SECRET_KINDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable

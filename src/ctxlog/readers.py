@@ -5,8 +5,9 @@ Loaded with the first such value, or by what makes lines: who binds texts and nu
 
 from __future__ import annotations
 
+from ctxlog.objects import DYNAMIC, SECRET_KINDS
 from ctxlog.texts import bytes_text, mro_of, safe_repr, safe_str, type_name, type_path
-from ctxlog.walk import HANDLERS, SECRET_KINDS, attribute, foreign_pairs, is_mapping
+from ctxlog.walk import HANDLERS, attribute, foreign_pairs, is_mapping
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -147,13 +148,10 @@ NAMED: dict[str, Handler] = {  # by name: nothing is imported for a type nobody 
     "ipaddress._BaseAddress": _printed,
     "ipaddress._BaseNetwork": _printed,
     "numpy.generic": _numpy,
-    "kubernetes.dynamic.resource.ResourceField": _as_dict,
-    "kubernetes.dynamic.resource.ResourceInstance": _as_dict,
-    "kubernetes_asyncio.dynamic.resource.ResourceField": _as_dict,
-    "kubernetes_asyncio.dynamic.resource.ResourceInstance": _as_dict,
     "pathlib.PurePath": _printed,
     "pathlib._local.PurePath": _printed,
     "uuid.UUID": _printed,
+    **dict.fromkeys(DYNAMIC, _as_dict),
 }
 
 

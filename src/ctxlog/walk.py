@@ -11,6 +11,8 @@ from __future__ import annotations
 from abc import abstractmethod
 from itertools import islice
 
+from ctxlog.objects import SECRET_PARTS
+from ctxlog.objects import is_secret as holds_secrets
 from ctxlog.texts import NAME_CHARS, cut, name_of, type_name
 
 TYPE_CHECKING = False
@@ -25,10 +27,6 @@ HANDLERS: dict[int, Handler] = {}
 
 SHORT = 64  # characters of a text that cost nothing, and as many cost as much as one item
 INT_MIN, INT_MAX = -(2**63), 2**64 - 1  # what 64 bits hold, signed or not
-
-#: The kinds of Kubernetes objects that hold secrets, and where.
-SECRET_KINDS = frozenset({"Secret", "SecretList"})
-SECRET_PARTS = frozenset({"data", "string_data", "stringData", "items"})
 
 
 class Walk:
@@ -110,8 +108,7 @@ class Walk:
                 out[name] = self.walk(item, room - 1)
         if size > take:
             out[unused("...", out)] = f"<+{size - take} more>"
-        kind = out.get("kind")
-        if type(kind) is str and kind in SECRET_KINDS and is_secret is not None:
+        if is_secret is not None and holds_secrets(out):
             for name in SECRET_PARTS.intersection(out):
                 out[name] = self.mask
         self.where = where

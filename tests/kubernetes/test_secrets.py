@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import logging
 from typing import Any
 
 import pytest
@@ -48,6 +49,9 @@ CASES = [
     *models(client),
     *models(aio),
     ResourceInstance(None, BODY),
+    *(model.to_dict() for model in [*models(client), *models(aio)]),  # they tell no kind
+    [item.to_dict() for item in models(client)[1].items],
+    {"metadata": META, "data": {"a": NEEDLE}, "stringData": None},
 ]
 
 
@@ -69,6 +73,44 @@ def test_a_secret_logged_whole_shows_none_of_its_data(body: Any, where: str):
     assert "nobody-sees-this" not in text
     assert '"db"' in text or "items" in text
     assert written.event["event"] == "got"
+
+
+@pytest.mark.parametrize("door", ["ctxlog", "stdlib", "event"])
+@pytest.mark.parametrize("body", CASES, ids=lambda case: type(case).__name__)
+def test_a_secret_as_an_argument_shows_none_of_its_data(body: Any, door: str):
+    """``%s`` of a model would print all that it has."""
+    with configured(stdlib=True) as written:
+        if door == "ctxlog":
+            ctxlog.get_logger("t").info("got %s", body)
+        elif door == "stdlib":
+            logging.getLogger("t").warning("got %s %s", body, 1)
+        else:
+            ctxlog.get_logger("t").info(body)
+    text = written.getvalue().decode()
+    assert NEEDLE not in text
+    assert "nobody-sees-this" not in text
+    assert "db" in text or "items" in text
+
+
+class Evil(type):
+    """A metaclass whose attributes raise."""
+
+    def __getattr__(cls, name: str) -> Any:
+        raise RuntimeError(name)
+
+
+class Odd(metaclass=Evil):
+    """Of that kind."""
+
+    def __str__(self) -> str:
+        return "odd"
+
+
+def test_an_argument_of_any_class_is_printed():
+    """Asking what it is may raise."""
+    with configured() as written:
+        ctxlog.get_logger("t").info("got %s and %s", Odd(), client.V1ObjectMeta)
+    assert written.event["event"].startswith("got odd and <class")
 
 
 def test_a_config_map_keeps_its_data():

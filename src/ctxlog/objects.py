@@ -1,0 +1,48 @@
+"""Objects: what tells a Kubernetes object's secret parts, and the classes that clients make of them."""
+
+from __future__ import annotations
+
+from ctxlog.texts import type_path
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+#: The kinds that hold secrets, and where.
+SECRET_KINDS = frozenset({"Secret", "SecretList"})
+SECRET_PARTS = frozenset({"data", "string_data", "stringData", "items"})
+#: What the clients' dynamic parts return; they have ``to_dict``.
+DYNAMIC = frozenset(
+    f"{library}.dynamic.resource.{name}"
+    for library in ("kubernetes", "kubernetes_asyncio")
+    for name in ("ResourceField", "ResourceInstance")
+)
+
+
+def is_secret(body: Mapping[str, object]) -> bool:
+    """Say whether this is a Secret: by its kind, or by a part that nothing else has.
+
+    The items of a list leave out their kind, and so does what a model's ``to_dict`` makes of them.
+
+    Example:
+        >>> is_secret({"kind": "Secret"}), is_secret({"kind": None, "string_data": None})
+        (True, True)
+    """
+    kind = body.get("kind")
+    if type(kind) is str and kind in SECRET_KINDS:
+        return True
+    return "string_data" in body or "stringData" in body
+
+
+def is_model(kind: type) -> bool:
+    """Say whether a class is a client's, whose own text would show all that an object has.
+
+    Example:
+        >>> is_model(type("V1Secret", (), {"openapi_types": {}})), is_model(int)
+        (True, False)
+    """
+    try:
+        found = type(getattr(kind, "openapi_types", None)) is dict
+    except Exception:  # noqa: BLE001 - a metaclass may do anything
+        return False
+    return found or type_path(kind) in DYNAMIC
