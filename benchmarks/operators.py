@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import functools
 import gc
 import json
 import logging
@@ -236,12 +237,15 @@ async def updates() -> Ratio:
     from kopf import OperatorRegistry, on
 
     from ctxlog.adapters import kopf as adapter
-    from ctxlog.adapters.kopf.wrappers import state
+    from ctxlog.adapters.kopf.installing import current
     from tests.kubernetes.cluster import Cluster, Emulator, operator, until
 
     registry = OperatorRegistry()
     closing = ctxlog.get_logger("closing")
     handled = [0]
+
+    def reached(count: int) -> bool:
+        return handled[0] >= count
 
     @on.create("widgets", registry=registry)
     @on.resume("widgets", registry=registry)
@@ -250,7 +254,7 @@ async def updates() -> Ratio:
         log.info("looked at", replicas=3)
         log.info("in order", ready=3)
         handled[0] += 1
-        if not state.active:  # without the adapter somebody writes it by hand
+        if not current().active:  # without the adapter somebody writes it by hand
             closing.info("reconcile", outcome="success", duration_s=0.001)
 
     server = await asyncio.create_subprocess_exec(
@@ -266,13 +270,13 @@ async def updates() -> Ratio:
                 await until(lambda: handled[0] >= OBJECTS, running)
                 await asyncio.sleep(1)
                 for number in range(UPDATES):
-                    before = handled[0]
+                    target = handled[0] + 1
                     change = {
                         "metadata": {"resourceVersion": f"{number + 10_000}"},
                         "spec": {"size": number + 10_000},
                     }
                     await there.patch(number % OBJECTS, change)
-                    await until(lambda before=before: handled[0] > before, running)
+                    await until(functools.partial(reached, target), running)
                     await asyncio.sleep(0.01)  # kopf's own PATCH comes back as an event
         finally:
             timed.stop()
@@ -303,9 +307,9 @@ class Timed:
         processing.process_resource_event = self._timed  # type: ignore[assignment]
 
     async def _timed(self, **options: Any) -> Any:
-        from ctxlog.adapters.kopf.wrappers import state
+        from ctxlog.adapters.kopf.installing import current
 
-        having = state.active = self._chance.random() < 0.5
+        having = current().active = self._chance.random() < 0.5
         before = self._counts()
         gc.disable()
         began = perf_counter()
@@ -321,10 +325,10 @@ class Timed:
 
     def stop(self) -> None:
         """Put kopf's own back."""
-        from ctxlog.adapters.kopf.wrappers import state
+        from ctxlog.adapters.kopf.installing import current
 
         self._module.process_resource_event = self._process
-        state.active = True
+        current().active = True
 
 
 @contextmanager
@@ -352,7 +356,7 @@ async def kopf_path(*, calls: bool) -> Ratio:
     import aiohttp
     import kopf
 
-    from ctxlog.adapters.kopf.wrappers import state
+    from ctxlog.adapters.kopf.installing import current
     from tests.kubernetes.cluster import RESOURCE, body, cluster, operator, until
 
     registry = kopf.OperatorRegistry()
@@ -373,7 +377,7 @@ async def kopf_path(*, calls: bool) -> Ratio:
                 await response.read()
         log.info("in order", ready=3)
         handled[0] += 1
-        if not state.active:
+        if not current().active:
             closing.info("reconcile", outcome="success", duration_s=0.001)
 
     with installed():

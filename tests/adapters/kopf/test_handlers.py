@@ -543,8 +543,8 @@ async def test_tail_sampling_ends_with_each_event():
         async with cluster() as there:
             there.put(*(body(number) for number in range(3)))
             async with operator(there, registry) as running:
-                await until(lambda: handled[0] == 3 and not tail.held, running)
-                assert ["w-1"] == [line["saw"] for line in found.of(event="seen")]
+                await until(lambda: handled[0] >= 3 and not tail.held, running)
+                assert {"w-1"} == {line["saw"] for line in found.of(event="seen")}
     finally:
         adapter.uninstall()
         ctxlog.shutdown()

@@ -21,7 +21,7 @@ import pytest
 import ctxlog
 from ctxlog import control
 from ctxlog.adapters import kopf as adapter
-from ctxlog.adapters.kopf import processes, root, units, wrappers
+from ctxlog.adapters.kopf import installing, processes, root, units, wrappers
 from ctxlog.adapters.kopf.installing import PARTS
 from ctxlog.adapters.kopf.tracing import ANNOTATION, put_trace
 from ctxlog.errors import UsageError
@@ -138,7 +138,7 @@ def test_installing_twice_is_installing_once(lines: Lines):
     wrapped = execution.execute_handler_once
     adapter.install(trace_annotation="x/y")
     assert execution.execute_handler_once is wrapped
-    assert "x/y" == wrappers.state.annotation
+    assert "x/y" == installing.current().annotation
     adapter.uninstall()
     assert execution.execute_handler_once is not wrapped
     adapter.uninstall()

@@ -13,11 +13,11 @@ import kopf
 from ctxlog.adapters.kopf import posting, records, root
 from ctxlog.adapters.kopf.units import told
 from ctxlog.adapters.kopf.wrappers import (
+    State,
     around_daemon,
     around_event,
     around_function,
     around_handler,
-    state,
 )
 from ctxlog.context.providers import add_provider, remove_provider
 from ctxlog.errors import UsageError
@@ -53,22 +53,26 @@ PARTS: tuple[tuple[str, str, frozenset[str], Callable[..., Any]], ...] = (
 
 
 class _Installed:
-    """What was put where, by one ``install``.
+    """What is in place.
 
     Attributes:
-        patched: modules, names, what was there, and what is there instead.
-        alive: told to all of these: one that others have wrapped stays where it is at an uninstall,
-            and must not come alive again below the one of the next install.
+        state: told to all wrappers of one install.
+        patched: where, what was there, what is there now.
         identity: the filter on kopf's logger.
     """
 
     def __init__(self) -> None:
+        self.state = State()
         self.patched: list[tuple[Any, str, Any, Any]] = []
-        self.alive = [True]
         self.identity: records.Identity | None = None
 
 
 _installed = _Installed()
+
+
+def current() -> State:
+    """Return the state of the latest install: for whoever measures what it costs."""
+    return _installed.state
 
 
 def install(*, trace_annotation: str | None = None) -> None:
@@ -94,11 +98,14 @@ def install(*, trace_annotation: str | None = None) -> None:
         raise UsageError(
             f"trace_annotation takes an annotation's name, not {type(trace_annotation).__name__}"
         )
-    state.annotation = trace_annotation
+    state = _installed.state
     root.take_over()
     if state.active:
+        state.annotation = trace_annotation
         return
+    state = _installed.state = State()
     state.active = True
+    state.annotation = trace_annotation
     missing = [
         f"{module}.{name}"
         for module, name, wanted, wrapper in PARTS
@@ -129,14 +136,12 @@ def install(*, trace_annotation: str | None = None) -> None:
 
 def uninstall() -> None:
     """Put back what is still ours; what others have wrapped since then turns inert."""
-    state.active = False
+    _installed.state.active = False
     remove_provider(current_cause)
     for owner, name, original, wrapped in reversed(_installed.patched):
         if getattr(owner, name, None) is wrapped:
             setattr(owner, name, original)
     _installed.patched.clear()
-    _installed.alive[0] = False
-    _installed.alive = [True]
     posting.drop()
     if _installed.identity is not None:
         logging.getLogger(records.LOGGER).removeFilter(_installed.identity)
@@ -146,6 +151,7 @@ def uninstall() -> None:
 
 def current_cause() -> dict[str, object] | None:
     """Return the fields of the handler that runs here: a provider, where nothing can be wrapped."""
+    state = _installed.state
     if state.cause_var is None or state.handler_var is None:
         return None
     cause = state.cause_var.get(None)
@@ -159,7 +165,7 @@ def _wrap(module: str, name: str, wanted: frozenset[str], wrapper: Callable[...,
         return False
     if not wanted <= set(inspect.signature(original).parameters):
         return False
-    _put(owner, name, original, wrapper(original))
+    _put(owner, name, original, wrapper(original, _installed.state))
     return True
 
 
@@ -170,14 +176,19 @@ def _is_awaited(function: Any) -> bool:
 
 
 def _put(owner: Any, name: str, original: Any, wrapped: Any) -> None:
-    alive = _installed.alive
+    functools.update_wrapper(wrapped, original)
+    setattr(owner, name, wrapped)
+    _installed.patched.append((owner, name, original, wrapped))
+
+
+def _put_gated(owner: Any, name: str, original: Any, wrapped: Any) -> None:
+    """Put what does not know by itself whether its install still holds."""
+    state = _installed.state
 
     def call(*args: Any, **kwargs: Any) -> Any:
-        return (wrapped if alive[0] else original)(*args, **kwargs)
+        return (wrapped if state.active else original)(*args, **kwargs)
 
-    functools.update_wrapper(call, original)
-    setattr(owner, name, call)
-    _installed.patched.append((owner, name, original, call))
+    _put(owner, name, original, call)
 
 
 def _install_posting() -> list[str]:
@@ -187,7 +198,7 @@ def _install_posting() -> list[str]:
     if original is None or variables:
         return [f"{_CORE}.engines.posting.{name}" for name in variables or ["enqueue"]]
     posting.carry(module)
-    _put(module, "enqueue", original, posting.around_enqueue(original, module))
+    _put_gated(module, "enqueue", original, posting.around_enqueue(original, module))
     return []
 
 
@@ -196,7 +207,7 @@ def _wrap_configure() -> None:
     for owner in (kopf, _module(f"{_CORE}.actions.loggers")):
         original = getattr(owner, "configure", None)
         if original is not None:
-            _put(owner, "configure", original, root.around_configure(original))
+            _put_gated(owner, "configure", original, root.around_configure(original))
 
 
 def _module(name: str) -> Any:

@@ -32,10 +32,13 @@ if TYPE_CHECKING:
 
 
 class State:
-    """What was asked for at ``install``.
+    """One ``install``: what was asked for, until its ``uninstall``.
+
+    Each has its own wrappers: what others have wrapped since stays where it is, and must not come
+    alive again below those of the next.
 
     Attributes:
-        active: whether the wrappers do anything; after ``uninstall`` they do not.
+        active: whether its wrappers do anything; after ``uninstall`` they never do.
         handlers: whether :func:`around_handler` is in place.
         annotation: the annotation that a trace is continued from.
         handler_var, cause_var: kopf's own context, where it has them.
@@ -49,9 +52,6 @@ class State:
         self.cause_var: ContextVar[Any] | None = None
 
 
-state = State()
-
-
 def _made(make: Callable[..., Any], *args: Any) -> AbstractContextManager[Any]:
     """Return the block that ``make`` returns; one that does nothing if it cannot be made."""
     try:
@@ -62,7 +62,7 @@ def _made(make: Callable[..., Any], *args: Any) -> AbstractContextManager[Any]:
     return block
 
 
-def around_event(original: Original) -> Original:
+def around_event(original: Original, state: State) -> Original:
     """Wrap the handling of one event."""
 
     async def process_resource_event(*args: Any, **kwargs: Any) -> Any:
@@ -76,7 +76,7 @@ def around_event(original: Original) -> Original:
     return process_resource_event
 
 
-def around_handler(original: Original) -> Original:
+def around_handler(original: Original, state: State) -> Original:
     """Wrap one handler, with what kopf logs of it."""
 
     async def execute_handler_once(*args: Any, **kwargs: Any) -> Any:
@@ -90,7 +90,7 @@ def around_handler(original: Original) -> Original:
     return execute_handler_once
 
 
-def around_function(original: Original) -> Original:
+def around_function(original: Original, state: State) -> Original:
     """Wrap the call of a handler's function."""
 
     async def invoke(fn: Any, *args: Any, **kwargs: Any) -> Any:
@@ -119,7 +119,7 @@ def around_function(original: Original) -> Original:
     return invoke
 
 
-def around_daemon(original: Original) -> Original:
+def around_daemon(original: Original, state: State) -> Original:
     """Wrap the life of a daemon or timer."""
 
     async def runner(*args: Any, **kwargs: Any) -> Any:
