@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import copy
 import json
 import logging
@@ -18,7 +19,7 @@ from ctxlog.adapters import kopf as adapter
 from ctxlog.adapters.kopf.tracing import ANNOTATION, put_trace
 from ctxlog.sampling import Tail
 from tests.adapters.kopf.conftest import Lines
-from tests.kubernetes.cluster import RESOURCE, body, cluster, operator, until
+from tests.kubernetes.cluster import RESOURCE, Cluster, body, cluster, operator, until
 
 pytestmark = pytest.mark.asyncio
 OBJECTS = 200
@@ -568,3 +569,32 @@ async def test_handlers_of_an_event_of_an_object_without_a_uid_share_its_ids(lin
             await until(lambda: len(lines.of(event="seen")) >= 4, running)
     counted = Counter(line["reconcile_id"] for line in lines.of(event="seen"))
     assert {2} == set(counted.values())
+
+
+def posts(there: Cluster) -> list[Any]:
+    """Return what was posted to the cluster's events."""
+    return [one for one in there.requests if one.method == "POST" and "events" in str(one.url)]
+
+
+@pytest.mark.timeout(400)
+@pytest.mark.parametrize("operators", [1, 2])
+async def test_kopfs_own_events_are_posted_from_handlers(operators: int, lines: Lines):
+    """Kopf finds its settings and its queue in a handler, as without us; also beside another operator."""
+    registry = kopf.OperatorRegistry()
+
+    @kopf.on.event("widgets", registry=registry)
+    async def handler(body: Any, name: str, **_: Any) -> None:
+        if name == "w-1":
+            kopf.info(body, reason="Seen", message="seen by hand")
+            await asyncio.to_thread(kopf.warn, body, reason="Thread", message="from a thread")
+            log.info("seen")
+
+    async with cluster() as there, contextlib.AsyncExitStack() as stack:
+        there.put(body(1))
+        for _ in range(operators):
+            running = await stack.enter_async_context(
+                operator(there, registry, posting__enabled=True)
+            )
+        await until(lambda: len(lines.of(event="seen")) >= operators, running)
+        await until(lambda: len(posts(there)) >= 2 * operators, running)
+    assert not lines.of(level="error")

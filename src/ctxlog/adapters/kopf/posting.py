@@ -29,11 +29,10 @@ def remember(queue: Any) -> None:
     global _latest  # noqa: PLW0603 - asked at each event: nearly always the same
     if queue is None or queue is _latest():
         return
-    _latest = weakref.ref(queue)
-    if queue in _queues:
-        return
-    with suppress(TypeError, RuntimeError):
-        _queues[queue] = weakref.ref(asyncio.get_running_loop())
+    with suppress(TypeError, RuntimeError):  # another version's may not be held weakly
+        _latest = weakref.ref(queue)
+        if queue not in _queues:
+            _queues[queue] = weakref.ref(asyncio.get_running_loop())
 
 
 def only() -> tuple[Any, Any] | None:
