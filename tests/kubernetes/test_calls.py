@@ -151,6 +151,42 @@ def test_calls_made_by_a_pool_have_their_callers_ids(core: Any, api: Api):
         assert sent["path"].endswith(f"/p-{sent['x-request-id'].removeprefix('r-')}")
 
 
+class Older(kubernetes.client.ApiClient):
+    """As clients before 37 did it: what the pool runs is all of a call, the headers' merging too."""
+
+    def call_api(self, path: str, async_req: bool = False) -> Any:  # type: ignore[override]
+        """Make a call, here or in the pool."""
+        if async_req:
+            return self.pool.apply_async(self._call, (path,))
+        return self._call(path)
+
+    def _call(self, path: str) -> Any:
+        headers: dict[str, Any] = {}
+        headers.update(self.default_headers)
+        return self.rest_client.request("GET", self.configuration.host + path, headers=headers)
+
+
+def test_calls_that_a_pool_makes_as_a_whole_have_their_callers_ids(core: Any, api: Api):
+    """Nothing of a call is known where it was asked for, but its context is."""
+    client: Any = Older(core.api_client.configuration, pool_threads=4)
+    with capture() as lines:
+        asked = []
+        for number in range(100):
+            with ctxlog.entry({"x-request-id": f"r-{number}"}):
+                path = f"/api/v1/namespaces/shop/pods/p-{number}"
+                asked.append(client.call_api(path, async_req=True))
+        for one in asked:
+            one.get()
+        client.call_api("/api/v1/namespaces/shop/pods/p-100")
+    client.close()
+    calls = lines.where(event="api call")
+    assert 101 == len(calls)
+    for line in calls[:100]:
+        assert line["request_id"].removeprefix("r-") == line["k8s.api.name"].removeprefix("p-")
+    for sent in api.seen[:100]:
+        assert sent["path"].endswith(f"/p-{sent['x-request-id'].removeprefix('r-')}")
+
+
 @pytest.mark.parametrize(("status", "level"), [(409, "info"), (429, "info"), (404, "debug")])
 def test_conflicts_and_throttling_are_told(status: int, level: str, core: Any, api: Api):
     """The line says the status; the client's own exception goes on."""

@@ -83,6 +83,8 @@ class Clients:
             wrapper = self._awaited if self._waits else self._called
             rest.request = wrapper(rest.request)
             setattr(rest.request, _OURS, self._calls)
+            if not self._waits:
+                _carry_into_pool(client, self._calls)
         return client
 
     # -- one request --------------------------------------------------------------------------
@@ -175,6 +177,31 @@ class Clients:
         from importlib import import_module
 
         return getattr(import_module(f"{self.library}.{module}"), name)
+
+
+def _carry_into_pool(client: Any, calls: Calls) -> None:
+    """Let calls with ``async_req`` run under their caller's context, the whole of them.
+
+    Before version 37 the pool makes all of a call: its headers too.
+    """
+    original = client.call_api
+
+    @functools.wraps(original)
+    def call_api(*args: Any, **kwargs: Any) -> Any:
+        pool = client.pool if kwargs.get("async_req") else None
+        if pool is not None and not hasattr(pool.apply_async, _OURS):
+            pool.apply_async = _carrying(pool.apply_async, calls)
+        return original(*args, **kwargs)
+
+    client.call_api = call_api
+
+
+def _carrying(original: Callable[..., Any], calls: Calls) -> Callable[..., Any]:
+    def apply_async(function: Any, *args: Any, **kwargs: Any) -> Any:
+        return original(wrap(function) if calls.active else function, *args, **kwargs)
+
+    setattr(apply_async, _OURS, True)
+    return apply_async
 
 
 class EventHandler:
