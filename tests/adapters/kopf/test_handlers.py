@@ -433,6 +433,25 @@ BAD = [
 ]  # fmt: skip
 
 
+async def test_kopfs_lines_of_an_object_without_a_uid_have_it_all(lines: Lines):
+    """Some kinds have none: it is known by its name."""
+    registry = kopf.OperatorRegistry()
+
+    @kopf.on.event("widgets", id="seen", registry=registry)
+    async def seen(logger: Any, **_: Any) -> None:
+        logger.info("mine")
+
+    bare = body(1)
+    del bare["metadata"]["uid"]
+    async with cluster() as there:
+        there.put(bare)
+        async with operator(there, registry) as running:
+            await until(lambda: lines.of(event="mine"), running)
+    line = lines.of(event="mine")[0]
+    assert ("Widget/shop/w-1", "2") == (
+        line["k8s.object.ref"], line["k8s.object.resource_version"])  # fmt: skip
+
+
 async def test_a_line_of_another_object_has_nothing_of_the_handled_one(lines: Lines):
     """What a handler logs with another object's logger: a Node is in no namespace."""
     from kopf._cogs.structs.bodies import Body
