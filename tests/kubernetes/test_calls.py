@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import functools
 import pickle
 import threading
 import time
@@ -465,3 +466,31 @@ def test_headers_taken_from_another_client_bring_no_ids_of_then(core: Any, api: 
     assert ["r-0", "r-1", "r-0", "r-1"] == [sent["x-request-id"] for sent in api.seen]
     assert 4 == len({sent["audit-id"] for sent in api.seen})
     assert {"shop"} == {sent["x-team"] for sent in api.seen}
+
+
+def sized(pod: Any, size: int = 0) -> int:
+    """Stand for an informer's callback."""
+    return size
+
+
+class Odd:
+    """A callback whose own attributes are no names."""
+
+    def __init__(self) -> None:
+        self.__qualname__ = 5
+        self.__module__ = ["no", "name"]  # type: ignore[assignment]
+
+    def __call__(self, pod: Any) -> int:
+        """Be told of a pod."""
+        return 7
+
+
+def test_callbacks_of_any_kind_are_called_and_named():
+    """A partial is known by its function; one without names is called all the same."""
+    with capture() as lines:
+        assert 3 == for_threads.EventHandler(functools.partial(sized, size=3), "ADDED")(POD)
+        assert 7 == for_threads.EventHandler(Odd(), "ADDED")(POD)
+    first, second = lines.where(event="reconcile")
+    assert ("sized", __name__) == (first["handler"], first["logger"])
+    assert ("Odd", "kubernetes") == (second["handler"], second["logger"])
+    assert "Pod/shop/p-1" == first["k8s.object.ref"] == second["k8s.object.ref"]

@@ -210,12 +210,17 @@ class EventHandler:
     Equal and hash-equal to the function, so that the informer finds it again.
     """
 
-    __slots__ = ("__wrapped__", "_origin", "_reason")
+    __slots__ = ("__wrapped__", "_logger", "_name", "_origin", "_reason")
 
     def __init__(self, function: Callable[..., Any], event_type: object = None) -> None:
         self.__wrapped__ = function
         self._reason = str(event_type).lower()[:64] if event_type else None
         self._origin: Snapshot = snapshot()
+        while isinstance(function, functools.partial):
+            function = function.func
+        name, module = (getattr(function, n, None) for n in ("__qualname__", "__module__"))
+        self._name = name if isinstance(name, str) else type(function).__name__
+        self._logger = module if isinstance(module, str) else "kubernetes"
 
     def __call__(self, thing: Any, /, *args: Any, **kwargs: Any) -> Any:
         """Call the function with an event's object."""
@@ -223,10 +228,10 @@ class EventHandler:
         body = None if isinstance(thing, BaseException) else thing
         with reconcile(
             body,
-            handler=getattr(function, "__qualname__", type(function).__name__),
+            handler=self._name,
             reason=self._reason,
             link=self._origin,
-            logger=getattr(function, "__module__", None) or "kubernetes",
+            logger=self._logger,
         ):
             return function(thing, *args, **kwargs)
 
