@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 import ctxlog
-from ctxlog import control
+from ctxlog import control, propagation
 from ctxlog.errors import UsageError
 from tests.control.test_levels import until
 from tests.kit import configured, moved
@@ -97,7 +97,7 @@ def test_signals_that_interrupt_one_another_stop_nobody(tmp_path: Path):
     path.write_text("{}", encoding="utf-8")
     code = """
 import signal, sys, ctxlog
-from ctxlog import control
+from ctxlog import control, propagation
 ctxlog.configure(sinks=[])
 watcher = control.watch(sys.argv[1], interval=3600)
 control.reload_on(signal.SIGUSR1)
@@ -130,3 +130,24 @@ def test_the_longest_interval_can_be_waited_for(tmp_path: Path):
         watcher = control.watch(tmp_path / "none", interval=threading.TIMEOUT_MAX)
         watcher.stop()
         assert not watcher._thread.is_alive()
+
+
+def test_the_watching_thread_is_nobodys(tmp_path: Path):
+    """Watched from a handler, with threads that carry context: its later lines are not that one's."""
+    path = tmp_path / "levels.json"
+    path.write_text("{}", encoding="utf-8")
+    propagation.install()
+    try:
+        with configured(level="info") as written:
+            with ctxlog.entry({"x-request-id": "r-1"}):
+                watcher = control.watch(path, interval=0.01)
+            try:
+                path.write_text('{"level": "debug"}', encoding="utf-8")
+                until(lambda: log.is_enabled_for("debug"))
+            finally:
+                watcher.stop()
+    finally:
+        propagation.uninstall()
+    first, later = [e for e in written.events if "control file applied" == e["event"]]
+    assert "r-1" == first["request_id"]
+    assert "request_id" not in later

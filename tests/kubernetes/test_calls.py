@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import functools
 import pickle
 import threading
 import time
@@ -148,6 +149,42 @@ def test_calls_made_by_a_pool_have_their_callers_ids(core: Any, api: Api):
     for line in calls:
         assert line["request_id"].removeprefix("r-") == line["k8s.api.name"].removeprefix("p-")
     for sent in api.seen:
+        assert sent["path"].endswith(f"/p-{sent['x-request-id'].removeprefix('r-')}")
+
+
+class Older(kubernetes.client.ApiClient):
+    """As clients before 37 did it: what the pool runs is all of a call, the headers' merging too."""
+
+    def call_api(self, path: str, async_req: bool = False) -> Any:  # type: ignore[override]
+        """Make a call, here or in the pool."""
+        if async_req:
+            return self.pool.apply_async(self._call, (path,))
+        return self._call(path)
+
+    def _call(self, path: str) -> Any:
+        headers: dict[str, Any] = {}
+        headers.update(self.default_headers)
+        return self.rest_client.request("GET", self.configuration.host + path, headers=headers)
+
+
+def test_calls_that_a_pool_makes_as_a_whole_have_their_callers_ids(core: Any, api: Api):
+    """Nothing of a call is known where it was asked for, but its context is."""
+    client: Any = Older(core.api_client.configuration, pool_threads=4)
+    with capture() as lines:
+        asked = []
+        for number in range(100):
+            with ctxlog.entry({"x-request-id": f"r-{number}"}):
+                path = f"/api/v1/namespaces/shop/pods/p-{number}"
+                asked.append(client.call_api(path, async_req=True))
+        for one in asked:
+            one.get()
+        client.call_api("/api/v1/namespaces/shop/pods/p-100")
+    client.close()
+    calls = lines.where(event="api call")
+    assert 101 == len(calls)
+    for line in calls[:100]:
+        assert line["request_id"].removeprefix("r-") == line["k8s.api.name"].removeprefix("p-")
+    for sent in api.seen[:100]:
         assert sent["path"].endswith(f"/p-{sent['x-request-id'].removeprefix('r-')}")
 
 
@@ -429,3 +466,31 @@ def test_headers_taken_from_another_client_bring_no_ids_of_then(core: Any, api: 
     assert ["r-0", "r-1", "r-0", "r-1"] == [sent["x-request-id"] for sent in api.seen]
     assert 4 == len({sent["audit-id"] for sent in api.seen})
     assert {"shop"} == {sent["x-team"] for sent in api.seen}
+
+
+def sized(pod: Any, size: int = 0) -> int:
+    """Stand for an informer's callback."""
+    return size
+
+
+class Odd:
+    """A callback whose own attributes are no names."""
+
+    def __init__(self) -> None:
+        self.__qualname__ = 5
+        self.__module__ = ["no", "name"]  # type: ignore[assignment]
+
+    def __call__(self, pod: Any) -> int:
+        """Be told of a pod."""
+        return 7
+
+
+def test_callbacks_of_any_kind_are_called_and_named():
+    """A partial is known by its function; one without names is called all the same."""
+    with capture() as lines:
+        assert 3 == for_threads.EventHandler(functools.partial(sized, size=3), "ADDED")(POD)
+        assert 7 == for_threads.EventHandler(Odd(), "ADDED")(POD)
+    first, second = lines.where(event="reconcile")
+    assert ("sized", __name__) == (first["handler"], first["logger"])
+    assert ("Odd", "kubernetes") == (second["handler"], second["logger"])
+    assert "Pod/shop/p-1" == first["k8s.object.ref"] == second["k8s.object.ref"]

@@ -9,6 +9,9 @@ An accessor answers three questions, also for the empty case:
   only where the block's own frame is found, but that may be a copy of the context that ``enter``
   ran in: set the old value, do not reset a token.
 
+One that has ``stays = True`` carries what is a process's or a thread's rather than a piece of
+work's (an operator's queue, a client): for the empty case it is not asked, what is there stays.
+
 They are entered in the order of registration and left in reverse. One that raises is counted
 (``errors.accessor``) and costs its own thing only: that one is not carried.
 """
@@ -68,16 +71,18 @@ class Table:
     """The accessors at work, and those that wait; both are swapped whole: readers need no lock.
 
     Attributes:
+        replacing: those of them that replace what is there where nothing was captured.
         looked: how many modules were loaded when it was looked for those waited for. Their number
             is one step to read, and no library comes alone.
         quiet: the same number if there is nothing to capture or enter, else 0. Hot paths compare
             it with the number there is now, and have their whole answer.
     """
 
-    __slots__ = ("accessors", "looked", "quiet", "waiting")
+    __slots__ = ("accessors", "looked", "quiet", "replacing", "waiting")
 
     def __init__(self) -> None:
         self.accessors: tuple[Accessor, ...] = ()
+        self.replacing: tuple[Accessor, ...] = ()
         self.waiting: tuple[tuple[str, Accessor], ...] = ()
         self.looked = 0
         self.quiet = 0
@@ -86,6 +91,7 @@ class Table:
         """Say whether there is anything to do; called under the lock after each change."""
         while True:
             accessors, looked = self.accessors, self.looked
+            self.replacing = tuple(each for each in accessors if not getattr(each, "stays", False))
             self.quiet = 0 if accessors else looked
             if accessors is self.accessors and looked == self.looked:
                 return  # no finaliser of this thread has changed it meanwhile
@@ -194,6 +200,8 @@ def capture() -> Carried:
 def enter_carried(carried: Carried) -> Undo:
     """Enter what was captured, and nothing for accessors that were not; return how to undo it."""
     accessors = active()
+    if not carried:
+        accessors = TABLE.replacing
     if not accessors:
         return ()
     if len(carried) == len(accessors) == 1 and carried[0][0] is accessors[0]:
@@ -207,7 +215,14 @@ def enter_carried(carried: Carried) -> Undo:
     if len(carried) != len(accessors) or not all(map(_same, carried, accessors)):
         # somebody registered or woke since the capture
         captured = {accessor.name: value for accessor, value in carried}
-        pairs = tuple((each, captured.get(each.name, MISSING)) for each in accessors)
+        staying = {each.name for each in accessors}.difference(
+            each.name for each in TABLE.replacing
+        )
+        pairs = tuple(
+            (each, captured.get(each.name, MISSING))
+            for each in accessors
+            if each.name in captured or each.name not in staying
+        )
     undo: list[tuple[Accessor, Any]] = []
     for accessor, value in pairs:
         try:

@@ -15,6 +15,7 @@ from ctxlog.control.settings import read
 from ctxlog.counting import counters
 from ctxlog.errors import UsageError, seconds
 from ctxlog.logger import get_logger
+from ctxlog.propagation.detached import run_detached
 from ctxlog.runtime import runtime
 from ctxlog.signals import act_on
 
@@ -116,8 +117,8 @@ class Watcher:
             self._wake.put(None)
 
     def start(self) -> None:
-        """Begin to watch."""
-        self._thread.start()
+        """Begin to watch, with nothing of the context of whoever says so."""
+        run_detached(self._thread.start)
 
     def _run(self) -> None:
         while not self._stopped:

@@ -83,6 +83,8 @@ class Clients:
             wrapper = self._awaited if self._waits else self._called
             rest.request = wrapper(rest.request)
             setattr(rest.request, _OURS, self._calls)
+            if not self._waits:
+                _carry_into_pool(client, self._calls)
         return client
 
     # -- one request --------------------------------------------------------------------------
@@ -177,18 +179,48 @@ class Clients:
         return getattr(import_module(f"{self.library}.{module}"), name)
 
 
+def _carry_into_pool(client: Any, calls: Calls) -> None:
+    """Let calls with ``async_req`` run under their caller's context, the whole of them.
+
+    Before version 37 the pool makes all of a call: its headers too.
+    """
+    original = client.call_api
+
+    @functools.wraps(original)
+    def call_api(*args: Any, **kwargs: Any) -> Any:
+        pool = client.pool if kwargs.get("async_req") else None
+        if pool is not None and not hasattr(pool.apply_async, _OURS):
+            pool.apply_async = _carrying(pool.apply_async, calls)
+        return original(*args, **kwargs)
+
+    client.call_api = call_api
+
+
+def _carrying(original: Callable[..., Any], calls: Calls) -> Callable[..., Any]:
+    def apply_async(function: Any, *args: Any, **kwargs: Any) -> Any:
+        return original(wrap(function) if calls.active else function, *args, **kwargs)
+
+    setattr(apply_async, _OURS, True)
+    return apply_async
+
+
 class EventHandler:
     """An informer's callback: each event an entry of its own, linked to where it was registered.
 
     Equal and hash-equal to the function, so that the informer finds it again.
     """
 
-    __slots__ = ("__wrapped__", "_origin", "_reason")
+    __slots__ = ("__wrapped__", "_logger", "_name", "_origin", "_reason")
 
     def __init__(self, function: Callable[..., Any], event_type: object = None) -> None:
         self.__wrapped__ = function
         self._reason = str(event_type).lower()[:64] if event_type else None
         self._origin: Snapshot = snapshot()
+        while isinstance(function, functools.partial):
+            function = function.func
+        name, module = (getattr(function, n, None) for n in ("__qualname__", "__module__"))
+        self._name = name if isinstance(name, str) else type(function).__name__
+        self._logger = module if isinstance(module, str) else "kubernetes"
 
     def __call__(self, thing: Any, /, *args: Any, **kwargs: Any) -> Any:
         """Call the function with an event's object."""
@@ -196,10 +228,10 @@ class EventHandler:
         body = None if isinstance(thing, BaseException) else thing
         with reconcile(
             body,
-            handler=getattr(function, "__qualname__", type(function).__name__),
+            handler=self._name,
             reason=self._reason,
             link=self._origin,
-            logger=getattr(function, "__module__", None) or "kubernetes",
+            logger=self._logger,
         ):
             return function(thing, *args, **kwargs)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import copy
+import functools
 import json
 import logging
 import threading
@@ -364,6 +365,50 @@ def in_a_process(name: str, logger: Any, patch: Any, **_: Any) -> str:
     return name
 
 
+def by_attributes(body: Any, meta: Any, spec: Any, status: Any, patch: Any, **_: Any) -> None:
+    """A handler as kopf's own documentation writes them, in another process."""
+    patch.status["name"] = body.metadata.name
+    patch.status["labels"] = dict(meta.labels)
+    patch.status["same"] = [body.spec["size"], spec["size"], dict(body.status), dict(status)]
+    patch.metadata.annotations["made"] = "there"
+    patch.fns.append(functools.partial(add_size, by=7))
+
+
+def add_size(body: Any, by: int) -> None:
+    """Change a body, as kopf's ``patch.fns`` do."""
+    body["spec"]["size"] += by
+
+
+def with_a_closure(patch: Any, **_: Any) -> None:
+    """Leave behind what no process can send."""
+    patch.fns.append(lambda body: None)
+
+
+async def test_arguments_in_a_process_are_kopfs_own(lines: Lines):
+    """Handlers read and patch by attributes there too; what cannot come back is an error."""
+    from concurrent.futures import ProcessPoolExecutor
+    from multiprocessing import get_context
+
+    registry = kopf.OperatorRegistry()
+    kopf.on.create("widgets", id="remote", registry=registry)(by_attributes)
+    kopf.on.create("widgets", id="closure", registry=registry, errors=kopf.ErrorsMode.PERMANENT)(
+        with_a_closure
+    )
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        async with cluster() as there:
+            there.put(body(1, labels={"tier": "premium"}))
+            async with operator(there, registry, execution__executor=pool) as running:
+                await until(lambda: there.get(1).get("status", {}).get("name"), running)
+                await until(lambda: there.get(1)["spec"]["size"] == 8, running)
+                status, metadata = there.get(1)["status"], there.get(1)["metadata"]
+                failed = {"event": "reconcile", "handler": "closure", "outcome": "error"}
+                await until(lambda: lines.of(**failed), running)
+    assert ("w-1", {"tier": "premium"}) == (status["name"], status["labels"])
+    assert [1, 1, {}, {}] == status["same"]
+    assert "there" == metadata["annotations"]["made"]
+    assert "patch.fns" in lines.of(**failed)[0]["exception.message"]
+
+
 async def test_handlers_in_a_process_pool_have_their_context(lines: Lines):
     """Alone, kopf cannot send them; the context goes along, and what they patch comes back."""
     from concurrent.futures import ProcessPoolExecutor
@@ -387,6 +432,25 @@ BAD = [
     body(2, labels={"\u2028": "\x00"}, uid="x" * 10_000),
     {**body(3), "spec": None},
 ]  # fmt: skip
+
+
+async def test_kopfs_lines_of_an_object_without_a_uid_have_it_all(lines: Lines):
+    """Some kinds have none: it is known by its name."""
+    registry = kopf.OperatorRegistry()
+
+    @kopf.on.event("widgets", id="seen", registry=registry)
+    async def seen(logger: Any, **_: Any) -> None:
+        logger.info("mine")
+
+    bare = body(1)
+    del bare["metadata"]["uid"]
+    async with cluster() as there:
+        there.put(bare)
+        async with operator(there, registry) as running:
+            await until(lambda: lines.of(event="mine"), running)
+    line = lines.of(event="mine")[0]
+    assert ("Widget/shop/w-1", "2") == (
+        line["k8s.object.ref"], line["k8s.object.resource_version"])  # fmt: skip
 
 
 async def test_a_line_of_another_object_has_nothing_of_the_handled_one(lines: Lines):

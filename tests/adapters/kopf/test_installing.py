@@ -411,3 +411,11 @@ def test_kopfs_handler_comes_back_once_however_often_kopf_was_configured(lines: 
     finally:
         logging.root.handlers[:] = handlers
         logging.root.setLevel(before)
+
+
+def test_a_queue_of_another_kind_stops_no_operator():
+    """What an operator's events are posted with is not ours: it may be anything, in any thread."""
+    adapter_posting = importlib.import_module("ctxlog.adapters.kopf.posting")
+    for queue in ("no weak reference", object(), Queue()):
+        adapter_posting.remember(queue)
+    assert adapter_posting.only() is None

@@ -11,15 +11,15 @@ import weakref
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from ctxlog.context.accessors import unregister_accessor
-from ctxlog.context.variables import carry_var
+from ctxlog.context.accessors import MISSING, register_accessor, unregister_accessor
 from ctxlog.counting import counters
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from contextvars import ContextVar
 
-#: kopf's variables, and what they are called in a snapshot.
-VARIABLES = ("event_queue_loop_var", "event_queue_var", "settings_var")
+#: kopf's variables that posting needs.
+VARIABLES = ("event_queue_var", "event_queue_loop_var", "settings_var")
 _queues: weakref.WeakKeyDictionary[Any, Any] = weakref.WeakKeyDictionary()
 _latest: Callable[[], Any] = type(None)
 
@@ -67,15 +67,52 @@ def around_enqueue(original: Callable[..., None], posting: Any) -> Callable[...,
     return enqueue
 
 
+class Posting:
+    """An accessor: kopf's variables travel in snapshots, and stay where an entry begins.
+
+    They are the operator's, not a piece of work's: a handler finds them as kopf has set them.
+    """
+
+    name = "kopf.posting"
+    stays = True
+
+    def __init__(self, posting: Any) -> None:
+        self._vars: list[ContextVar[Any]] = [getattr(posting, name) for name in VARIABLES]
+
+    def capture(self) -> Any:
+        """Return the values, :data:`MISSING` where there is no operator's queue."""
+        values = [var.get(None) for var in self._vars]
+        return MISSING if values[0] is None else values
+
+    def enter(self, value: Any) -> Any:
+        """Set them and return what was there; a variable that was never set stays as it is then."""
+        before = [var.get(None) for var in self._vars]
+        if value is not MISSING:
+            self._set(value)
+        return before
+
+    def leave(self, before: Any) -> None:
+        """Set them to what was there before, as far as there was anything."""
+        self._set(before)
+
+    def _set(self, values: list[Any]) -> None:
+        for var, value in zip(self._vars, values, strict=True):
+            if value is not None:
+                var.set(value)
+
+    def dump(self, value: Any, replaced: object) -> None:
+        """Return nothing: an operator's queue has no place in another process."""
+
+    def load(self, data: object) -> Any:
+        """Return that there is none."""
+        return MISSING
+
+
 def carry(posting: Any) -> None:
     """Let kopf's variables travel in snapshots."""
-    for name in VARIABLES:
-        var = getattr(posting, name, None)
-        if var is not None:
-            carry_var(var, name=f"kopf.{name}")
+    register_accessor(Posting(posting))
 
 
 def drop() -> None:
     """Let them travel no more."""
-    for name in VARIABLES:
-        unregister_accessor(f"kopf.{name}")
+    unregister_accessor(Posting.name)

@@ -49,9 +49,11 @@ class ProcessExecutor(Executor):
         if not result.set_running_or_notify_cancel():
             return
         try:
-            value, patch = sent.result()
-            if patch and self._patch is not None:
+            value, patch, functions = sent.result()
+            if self._patch is not None:
                 self._patch.update(patch)
+                if functions:
+                    self._patch.fns.extend(functions)
         except BaseException as error:  # noqa: BLE001 - the handler's, or the pool's
             result.set_exception(error)
         else:
@@ -66,10 +68,42 @@ def settings_for(settings: Any, cause: Any) -> Any:
     return SimpleNamespace(execution=SimpleNamespace(executor=ProcessExecutor(executor, cause)))
 
 
-def _work(function: Callable[..., Any], given: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+def _work(
+    function: Callable[..., Any], given: dict[str, Any]
+) -> tuple[Any, dict[str, Any], list[Any]]:
+    """Call a handler, in the other process; return its result and what it has put into its patch."""
+    given = _as_kopfs(given)
     patch = given.get(_PATCH)
     result = function(**given)
-    return result, plain_dict(patch) if patch else {}
+    functions = list(getattr(patch, "fns", ()))
+    try:
+        pickle.dumps(functions)
+    except Exception as error:
+        raise TypeError(
+            f"what patch.fns holds cannot come back from another process: {error}"
+        ) from error
+    return result, plain_dict(patch) if patch is not None else {}, functions
+
+
+def _as_kopfs(given: dict[str, Any]) -> dict[str, Any]:
+    """Return the arguments as kopf gives them, read and patched by attributes.
+
+    They stay plain data where this kopf makes them otherwise.
+    """
+    try:
+        from kopf._cogs.structs import bodies, patches
+
+        makes: dict[str, Callable[[Any], Any]] = {
+            "body": bodies.Body,
+            "meta": lambda part: bodies.Body({"metadata": part}).metadata,
+            "spec": lambda part: bodies.Body({"spec": part}).spec,
+            "status": lambda part: bodies.Body({"status": part}).status,
+            _PATCH: patches.Patch,
+        }
+        made = {name: make(given[name]) for name, make in makes.items() if name in given}
+    except Exception:  # noqa: BLE001 - another version: the handler may do with less
+        return given
+    return {**given, **made}
 
 
 def _portable(function: Callable[..., Any], given: dict[str, Any]) -> dict[str, Any]:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import logging
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ctxlog.adapters.logging.records import HIDDEN
 from ctxlog.context.fields import CURRENT
-from ctxlog.kubernetes.identity import UID, identify
+from ctxlog.kubernetes.identity import REF, UID, identify
 from ctxlog.values import MASK
 
 if TYPE_CHECKING:
@@ -43,14 +43,21 @@ class Identity(logging.Filter):
         bound = CURRENT.get().fields.values
         uid = ref.get("uid")
         if uid is None or bound.get(UID) != uid:  # else the context has it all
-            fields = identify(ref)
-            for name in bound:  # another object's: its namespace on a line of a Node would be wrong
-                if name.startswith(PREFIX):
-                    fields.setdefault(name, None)
-            for name, value in fields.items():
-                own.setdefault(name, value)
+            self._tell(own, identify(ref), bound)
         own[HIDDEN] = THEIRS
         if ref.get("kind") == "Secret" and isinstance(record.msg, str):
             found = _DATA.search(record.msg)
             if found:
                 record.msg, record.args = f"{record.msg[: found.start()]}: {MASK}", ()
+
+    def _tell(
+        self, own: dict[str, Any], fields: dict[str, object], bound: Mapping[str, object]
+    ) -> None:
+        """Put an object's fields on a record; those of another one that is bound do not show."""
+        if UID not in fields and UID not in bound and fields.get(REF, "") == bound.get(REF):
+            return  # kinds without a uid exist
+        for name in bound:
+            if name.startswith(PREFIX):  # a Node has no namespace
+                fields.setdefault(name, None)
+        for name, value in fields.items():
+            own.setdefault(name, value)
