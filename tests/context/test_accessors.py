@@ -7,11 +7,13 @@ import os
 import pickle
 import sys
 import types
+from contextvars import ContextVar
 from threading import Barrier, Thread
 from typing import Any
 
 import pytest
 
+import ctxlog
 from ctxlog.context import accessors
 from ctxlog.context.accessors import (
     MISSING,
@@ -22,7 +24,9 @@ from ctxlog.context.accessors import (
     register_accessor,
     unregister_accessor,
 )
-from ctxlog.context.snapshot import snapshot
+from ctxlog.context.fields import EMPTY
+from ctxlog.context.snapshot import Snapshot, snapshot
+from ctxlog.context.variables import carry_var
 from ctxlog.counting import counters
 from ctxlog.errors import UsageError
 from tests.context.things import Tenant, tenant
@@ -32,6 +36,8 @@ from tests.context.things import Tenant, tenant
 def _alone(monkeypatch):
     monkeypatch.setattr(accessors.TABLE, "accessors", ())
     monkeypatch.setattr(accessors.TABLE, "waiting", ())
+    monkeypatch.setattr(accessors.TABLE, "replacing", ())
+    monkeypatch.setattr(accessors.TABLE, "quiet", 0)
 
 
 def errors() -> int:
@@ -235,3 +241,46 @@ def test_a_forked_child_can_register():
     assert before is not accessors._lock
     register_accessor(Tenant())
     assert 1 == len(active())
+
+
+def test_what_stays_is_carried_and_not_emptied():
+    """An accessor of a process's things is left alone where nothing was captured; beside others too."""
+    var: ContextVar[str | None] = ContextVar("plumbing", default=None)
+    other: ContextVar[str | None] = ContextVar("other", default=None)
+
+    class Plumbing:
+        name = "plumbing"
+        stays = True
+
+        def capture(self) -> Any:
+            return var.get() or MISSING
+
+        def enter(self, value: Any) -> Any:
+            before = var.get()
+            var.set(None if value is MISSING else value)
+            return before
+
+        def leave(self, before: Any) -> None:
+            var.set(before)
+
+    empty = Snapshot(EMPTY)
+    register_accessor(Plumbing())
+    try:
+        for also in (False, True):
+            if also:
+                carry_var(other)
+            var.set("pipe")
+            other.set("theirs")
+            taken = snapshot()
+            with ctxlog.entry():
+                assert "pipe" == var.get()
+                assert (None if also else "theirs") == other.get()
+            with empty.scope():
+                assert "pipe" == var.get()
+            var.set("another")
+            with taken.scope():
+                assert ("pipe", "theirs") == (var.get(), other.get())
+            assert "another" == var.get()
+    finally:
+        unregister_accessor("plumbing")
+        unregister_accessor("other")
