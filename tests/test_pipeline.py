@@ -411,6 +411,29 @@ def test_a_sink_that_fails(original, processors):
     assert (1, 0) == (failing.failed, failing.written)
 
 
+class Empty(list[Any]):
+    """Is false, and can be called."""
+
+    def __init__(self, answer: Any) -> None:
+        self._answer = answer
+
+    def __call__(self, *_: Any) -> Any:
+        return self._answer
+
+
+@pytest.mark.parametrize("processors", [None, [lambda _, __, event: event]])
+def test_a_renderer_and_a_filter_that_are_false(processors):
+    """They are used all the same: a sink's parts are not asked for their truth."""
+    written = Written()
+    with configured(written, renderer=Empty("drawn"), processors=processors):
+        ctxlog.get_logger("shop").info("e")
+    assert b"drawn\n" == written.getvalue()
+    kept: list[Any] = []
+    with configured(sinks=[{"target": kept.append, "filter": Empty(False)}], processors=processors):
+        ctxlog.get_logger("shop").info("e")
+    assert [] == kept
+
+
 @pytest.mark.parametrize("renderer", ["json", "logfmt", "event"])
 def test_a_call_sink_that_fails(original, renderer):
     """Whatever its renderer, its line arrives as JSON that says what failed."""

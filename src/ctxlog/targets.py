@@ -147,7 +147,8 @@ def _foreign_sink(target: Any, given: dict[str, Any]) -> Sink | None:
     """Return the sink that another library's object is, or stands for."""
     if isinstance(target, Sink):
         target.level = max(target.level, given["level"])
-        target.accept = given["accept"] or target.accept
+        if given["accept"] is not None:
+            target.accept = given["accept"]
         return target
     logging = sys.modules.get("logging")
     if logging is not None and isinstance(target, logging.Handler):

@@ -22,28 +22,9 @@ from ctxlog.values import freeze_fields
 
 if TYPE_CHECKING:
     import logging
-    from typing import Protocol
 
     from ctxlog.context.fields import Fields
-    from ctxlog.context.snapshot import Snapshot
-
-    class Logger(Protocol):
-        """What a logger is to this module."""
-
-        @property
-        def name(self) -> str:
-            """The logger's name."""
-            ...
-
-        @property
-        def fields(self) -> Fields | None:
-            """The logger's own fields."""
-            ...
-
-        @property
-        def pinned(self) -> Snapshot | None:
-            """What it logs under, instead of the context."""
-            ...
+    from ctxlog.line import Logger
 
 
 _clean = Clean()
