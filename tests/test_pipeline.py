@@ -12,10 +12,10 @@ import structlog
 from hypothesis import given
 
 import ctxlog
-from ctxlog.assembly import interpolate
 from ctxlog.context.providers import add_provider, remove_provider
 from ctxlog.limits import Limits
 from ctxlog.line import Line
+from ctxlog.message import interpolate
 from ctxlog.pipeline import MAX_NESTING, LoggerName, Pipeline
 from ctxlog.processors import Clean
 from ctxlog.renderers.console import ConsoleRenderer
@@ -418,6 +418,7 @@ class Empty(list[Any]):
         self._answer = answer
 
     def __call__(self, *_: Any) -> Any:
+        """Give the answer, whatever it is called with."""
         return self._answer
 
 
