@@ -263,7 +263,7 @@ class Pipeline(Assembler):
             line.ids = line.context.ids
         rest = {**line.context.values, **line.given()}
         names.move(rest, names.RESERVED_BESIDE_IDS)
-        line.stamp_ns = None
+        line.stamp_ns = None  # what was given may be what failed
         event = {**self._head(line, text_of(line.said, self.cleaner.value)), **rest}
         event[ERRORS] = [said("pipeline", error)]
         self.deliver(self.cleaner.cleaned(event), line.level, "")
