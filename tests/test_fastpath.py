@@ -164,6 +164,18 @@ def test_redaction_is_the_same(redaction):
     assert full == fast
 
 
+def test_a_secret_object_without_its_kind_is_masked_whatever_the_names():
+    """An item of a list of Secrets is told by its other parts, also where these are no secret names."""
+    item = {"string_data": None, "data": {"p": "hunter2"}}
+
+    def log() -> None:
+        ctxlog.get_logger("shop").info("e", item=item)
+
+    fast, full = both(log, redact=Redaction(names=["pin"]))
+    assert full == fast
+    assert {"string_data": "[redacted]", "data": "[redacted]"} == fast["item"]
+
+
 def test_patterns_are_masked_in_ordinary_values():
     """Texts that need no other look are still searched for what a pattern matches."""
 

@@ -12,10 +12,10 @@ import structlog
 from hypothesis import given
 
 import ctxlog
-from ctxlog.assembly import interpolate
 from ctxlog.context.providers import add_provider, remove_provider
 from ctxlog.limits import Limits
 from ctxlog.line import Line
+from ctxlog.message import interpolate
 from ctxlog.pipeline import MAX_NESTING, LoggerName, Pipeline
 from ctxlog.processors import Clean
 from ctxlog.renderers.console import ConsoleRenderer
@@ -409,6 +409,30 @@ def test_a_sink_that_fails(original, processors):
     assert (["sink #0: OSError: gone \\udc80\x1b"], 1) == (event[ERRORS], event["a"])
     assert {"errors.sink": 1, "last_resort": 1, "lost": 0} == by
     assert (1, 0) == (failing.failed, failing.written)
+
+
+class Empty(list[Any]):
+    """Is false, and can be called."""
+
+    def __init__(self, answer: Any) -> None:
+        self._answer = answer
+
+    def __call__(self, *_: Any) -> Any:
+        """Give the answer, whatever it is called with."""
+        return self._answer
+
+
+@pytest.mark.parametrize("processors", [None, [lambda _, __, event: event]])
+def test_a_renderer_and_a_filter_that_are_false(processors):
+    """They are used all the same: a sink's parts are not asked for their truth."""
+    written = Written()
+    with configured(written, renderer=Empty("drawn"), processors=processors):
+        ctxlog.get_logger("shop").info("e")
+    assert b"drawn\n" == written.getvalue()
+    kept: list[Any] = []
+    with configured(sinks=[{"target": kept.append, "filter": Empty(False)}], processors=processors):
+        ctxlog.get_logger("shop").info("e")
+    assert [] == kept
 
 
 @pytest.mark.parametrize("renderer", ["json", "logfmt", "event"])

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from ctxlog.adapters.logging.formatter import Formatter
     from ctxlog.adapters.logging.handler import Handler
     from ctxlog.carriers import extract, inject
+    from ctxlog.changes import add_hook, add_sink, counters, remove_sink, set_level
     from ctxlog.context.fields import bind_context, clear_context, get_context, unbind_context
     from ctxlog.context.scope import scope
     from ctxlog.context.snapshot import Snapshot, snapshot, wrap
@@ -20,16 +21,7 @@ if TYPE_CHECKING:
     from ctxlog.operations import annotate, operation, time_left
     from ctxlog.sinks.queue_options import QueueOptions
     from ctxlog.values import Secret, lazy
-    from ctxlog.wiring import (
-        add_hook,
-        add_sink,
-        configure,
-        counters,
-        flush,
-        remove_sink,
-        set_level,
-        shutdown,
-    )
+    from ctxlog.wiring import configure, flush, shutdown
 
 _HOME = {
     "BoundLogger": "logger",
@@ -38,15 +30,15 @@ _HOME = {
     "QueueOptions": "sinks.queue_options",
     "Secret": "values",
     "Snapshot": "context.snapshot",
-    "add_hook": "wiring",
-    "add_sink": "wiring",
+    "add_hook": "changes",
+    "add_sink": "changes",
     "annotate": "operations",
     "operation": "operations",
     "time_left": "operations",
     "bind_context": "context.fields",
     "clear_context": "context.fields",
     "configure": "wiring",
-    "counters": "wiring",
+    "counters": "changes",
     "entry": "entries",
     "extract": "carriers",
     "flush": "wiring",
@@ -55,10 +47,10 @@ _HOME = {
     "inject": "carriers",
     "lazy": "values",
     "log_counters": "health",
-    "remove_sink": "wiring",
+    "remove_sink": "changes",
     "scope": "context.scope",
     "selftest": "health",
-    "set_level": "wiring",
+    "set_level": "changes",
     "shutdown": "wiring",
     "snapshot": "context.snapshot",
     "stamp_records": "adapters.logging.factory",

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ctxlog import names
-from ctxlog.assembly import interpolate
 from ctxlog.levels import name_of as level_name
+from ctxlog.message import interpolate
 from ctxlog.pipeline import NESTING
 from ctxlog.renderers.json import encode
 from ctxlog.values import SCALARS, Lazy

@@ -26,29 +26,9 @@ from ctxlog.sinks.last_resort import said
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Protocol
 
-    from ctxlog.context.fields import Fields
-    from ctxlog.context.snapshot import Snapshot
+    from ctxlog.line import Logger
     from ctxlog.pipeline import Pipeline
-
-    class Logger(Protocol):
-        """What a logger is to this module."""
-
-        @property
-        def name(self) -> str:
-            """The logger's name."""
-            ...
-
-        @property
-        def fields(self) -> Fields | None:
-            """The logger's own fields."""
-            ...
-
-        @property
-        def pinned(self) -> Snapshot | None:
-            """What it logs under, instead of the context."""
-            ...
 
 
 _DIGITS = [b"%03d" % number for number in range(1_000)]
@@ -64,7 +44,7 @@ def suits(pipeline: Pipeline) -> bool:
         or any(map(pipeline.redaction.is_secret, names.HEAD | names.IDS))
         or providers()
         or foreign_providers()
-        or any(sink.wants_event or sink.accept or sink.renderer for sink in pipeline.sinks)
+        or not pipeline.output.takes_json
     )
 
 

@@ -103,7 +103,8 @@ def _try(pipeline: Pipeline, sink: Sink, timeout: float) -> str | None:
     try:
         line: Any = event
         if not sink.wants_event:
-            line = pipeline.output.render(sink.renderer or pipeline.output.json, event, "info")
+            renderer = pipeline.output.json if sink.renderer is None else sink.renderer
+            line = pipeline.output.render(renderer, event, "info")
         before = sink.counts()
         sink.write(line)
         if target is sink:

@@ -5,9 +5,30 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from typing import Protocol
+
     from ctxlog.context.fields import Fields
+    from ctxlog.context.snapshot import Snapshot
     from ctxlog.ids import TraceIds
     from ctxlog.stamps import Stamp
+
+    class Logger(Protocol):
+        """What a logger is to who makes its lines."""
+
+        @property
+        def name(self) -> str:
+            """The logger's name."""
+            ...
+
+        @property
+        def fields(self) -> Fields | None:
+            """The logger's own fields."""
+            ...
+
+        @property
+        def pinned(self) -> Snapshot | None:
+            """What it logs under, instead of the context."""
+            ...
 
 
 class Line:

@@ -1,9 +1,8 @@
-"""Options: how the arguments of ``configure`` and ``add_sink``, and the environment, are read."""
+"""Options: how the arguments of ``configure``, and the environment, are read."""
 
 from __future__ import annotations
 
 import os
-import sys
 import warnings
 from typing import TYPE_CHECKING, Any
 
@@ -11,177 +10,25 @@ from ctxlog.context.decorate import COROUTINE, kind_of
 from ctxlog.errors import CtxlogWarning, UsageError, choices, shown, yes_or_no
 from ctxlog.formats import WRITERS
 from ctxlog.levels import INFO, parse
+from ctxlog.limits import Limits
 from ctxlog.redact import Redaction
-from ctxlog.sinks.file import FileSink
-from ctxlog.sinks.sink import Sink
-from ctxlog.sinks.stream import StreamSink
 from ctxlog.walk import is_mapping
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from ctxlog.limits import Limits
-    from ctxlog.schemas import Schema
     from ctxlog.types import Processor
 
 RENDERERS = ("auto", "json", "console", "logfmt")
-SINK = ("target", "renderer", "level", "filter", "queue")
 _WARN_DEPTH = 4  # whoever called configure
 
 
-def targets(sinks: Iterable[Any] | None) -> list[Any]:
-    """Return the targets that ``configure(sinks=…)`` was given.
+def known(what: str, given: Any, allowed: tuple[str, ...]) -> None:
+    """Check a named choice; a renderer may be a callable too.
 
     Raises:
-        UsageError: it is one target, not several: a path or a file is iterable too.
+        UsageError: it is none of those allowed; it lists them.
     """
-    if sinks is None:
-        return []
-    one = isinstance(sinks, str | bytes | os.PathLike) or hasattr(sinks, "write")
-    if one or is_mapping(type(sinks)) or not hasattr(sinks, "__iter__"):
-        raise UsageError(
-            f"sinks takes several targets, as in sinks=[...], not one {type(sinks).__name__}"
-        )
-    return list(sinks)
-
-
-def sink_of(target: Any, renderer: Any, limits: Limits, schema: Schema) -> Sink:
-    """Return the sink for a target, or for a mapping of ``add_sink``'s arguments."""
-    if not is_mapping(type(target)):
-        return sink(target, renderer=renderer, limits=limits, schema=schema)
-    given = dict(target)
-    for name in given:
-        if name not in SINK:
-            raise choices("sink option", name, SINK)
-    if "target" not in given:
-        raise UsageError(f"a sink given as a mapping needs a 'target'; it takes {', '.join(SINK)}")
-    return sink(
-        given["target"],
-        renderer=given.get("renderer", renderer),
-        limits=limits,
-        schema=schema,
-        level=given.get("level", 0),
-        accept=given.get("filter"),
-        queue=given.get("queue"),
-    )
-
-
-def sink(  # noqa: PLR0913 - what a sink may be given, each by name
-    target: Any,
-    *,
-    renderer: Any,
-    limits: Limits,
-    schema: Schema,
-    level: int | str = 0,
-    accept: Any = None,
-    queue: Any = None,
-) -> Sink:
-    """Return the sink for one target, behind its queue if it has one; opens it if it is a path."""
-    if queue is None or queue is False:
-        return _direct(target, renderer, limits, schema, level, accept)
-    from ctxlog.sinks.queue_options import QueueOptions  # here: whoever has none loads none
-
-    options = QueueOptions.of(queue)
-    direct = _direct(target, renderer, limits, schema, level, accept)
-    if options.policy == "drop-below-level-first":
-        from ctxlog.sinks.queue_levels import LevelQueueSink
-
-        return LevelQueueSink(direct, options)
-    from ctxlog.sinks.queue import QueueSink
-
-    return QueueSink(direct, options)
-
-
-def _direct(  # noqa: PLR0913 - the same
-    target: Any, renderer: Any, limits: Limits, schema: Schema, level: int | str, accept: Any
-) -> Sink:
-    given: dict[str, Any] = {"level": parse(level), "accept": predicate(accept)}
-    foreign = _foreign_sink(target, given)
-    if foreign is not None:
-        return foreign
-    is_stream = target is None or hasattr(target, "write")
-    path: str | os.PathLike[str] | None = None
-    if not is_stream and isinstance(target, str | os.PathLike):
-        path = target
-    if not is_stream and path is None and not callable(target):
-        raise UsageError(
-            "a sink is a stream, a path, a callable or a coroutine function,"
-            f" not {type(target).__name__}"
-        )
-    if is_text(renderer, "event"):
-        if is_stream or path is not None:
-            raise UsageError("renderer='event' is for callables: a stream or a file takes text")
-        made = _call_sink(target, given)
-        made.wants_event = True
-        return made
-    given["renderer"] = renderer_of(renderer, target, limits, schema)
-    if is_stream:
-        return StreamSink(target, **given)
-    return _call_sink(target, given) if path is None else FileSink(path, **given)
-
-
-def predicate(given: Any) -> Any:
-    """Return the filter that was given."""
-    if given is not None and (not callable(given) or kind_of(given) is COROUTINE):
-        what = "a coroutine function" if callable(given) else type(given).__name__
-        raise UsageError(f"filter takes a function of an event that returns a bool, not {what}")
-    return given
-
-
-def is_text(given: object, text: str) -> bool:
-    """Say whether a text was given; an object of the caller's is not asked whether it equals it."""
-    return isinstance(given, str) and given == text
-
-
-def stream(given: Any) -> Any:
-    """Return the stream that ``configure(stream=…)`` was given."""
-    if given is not None and not callable(getattr(given, "write", None)):
-        raise UsageError(
-            f"stream takes a file object, not {shown(given)}; a path or a callable goes to sinks=[...]"
-        )
-    return given
-
-
-def _call_sink(target: Any, given: dict[str, Any]) -> Sink:
-    from ctxlog.sinks.call import CallSink, CoroutineSink  # here: they load asyncio
-
-    return (CoroutineSink if kind_of(target) is COROUTINE else CallSink)(target, **given)
-
-
-def _foreign_sink(target: Any, given: dict[str, Any]) -> Sink | None:
-    """Return the sink that another library's object is, or stands for."""
-    if isinstance(target, Sink):
-        target.level = max(target.level, given["level"])
-        target.accept = given["accept"] or target.accept
-        return target
-    logging = sys.modules.get("logging")
-    if logging is not None and isinstance(target, logging.Handler):
-        from ctxlog.sinks.handler import HandlerSink  # here: it loads logging
-
-        return HandlerSink(target, **given)
-    return None
-
-
-def renderer_of(renderer: Any, target: Any, limits: Limits, schema: Schema) -> Any:
-    """Return the renderer's object; ``None`` stands for the pipeline's own JSON."""
-    _known("renderer", renderer, RENDERERS)
-    if callable(renderer):
-        return renderer
-    if renderer == "auto":
-        renderer = "console" if _is_terminal(target) else "json"
-    if renderer == "console":
-        from ctxlog.renderers.console import ConsoleRenderer  # here: structlog loads rich
-
-        plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
-        return ConsoleRenderer(colors=_is_terminal(target) and not plain, limits=limits)
-    if renderer == "logfmt":
-        from ctxlog.renderers.logfmt import LogfmtRenderer  # here: it loads structlog
-
-        return LogfmtRenderer(limits, schema)
-    return None
-
-
-def _known(what: str, given: Any, allowed: tuple[str, ...]) -> None:
     if what == "renderer" and callable(given):
         if kind_of(given) is COROUTINE:
             raise UsageError("renderer is a coroutine function; it is not awaited")
@@ -194,18 +41,10 @@ def _known(what: str, given: Any, allowed: tuple[str, ...]) -> None:
         raise choices(what, given, allowed)
 
 
-def _is_terminal(target: Any) -> bool:
-    stream = sys.stderr if target is None else target
-    try:
-        return bool(stream.isatty())
-    except Exception:  # noqa: BLE001 - closed, or no such method: no terminal
-        return False
-
-
 def option(what: str, given: Any, allowed: tuple[str, ...], default: str) -> Any:
     """Return a named choice: the argument, else ``CTXLOG_<WHAT>``, else the default."""
     if given is not None:
-        _known(what, given, allowed)
+        known(what, given, allowed)
         return given
     variable = f"CTXLOG_{what.upper()}"
     text = os.environ.get(variable, "").strip().lower()
@@ -355,6 +194,19 @@ def _among_ours(processor: Processor) -> Processor:
 
 
 _NO_IGNORES = object()
+
+
+def take_over(given: object) -> None:
+    """Check what ``configure(structlog=…)`` was given."""
+    if type(given) is not bool and (type(given) is not str or given != "auto"):
+        raise UsageError(f"structlog takes 'auto', True or False, not {shown(given)}")
+
+
+def limits(given: object) -> Limits:
+    """Return the limits that ``configure(limits=…)`` was given."""
+    if not isinstance(given, Limits):
+        raise UsageError(f"limits takes ctxlog.limits.Limits(...), not {type(given).__name__}")
+    return given
 
 
 def redaction(given: Redaction | bool) -> Redaction:  # noqa: FBT001 - the argument's own value

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ctxlog.objects import SECRET_KINDS
+from ctxlog.objects import is_secret
 from ctxlog.values import SCALARS
 
 if TYPE_CHECKING:
@@ -79,8 +79,7 @@ def ordinary(value: Any, known: Known, depth: int) -> bool:  # noqa: PLR0911 - o
         return False
     if its is dict:
         safe = known.safe
-        kind = value.get("kind")
-        if type(kind) is str and kind in SECRET_KINDS:
+        if is_secret(value):
             return False
         for name, item in value.items():
             if type(name) is not str or (name not in safe and not known.fits(name)):

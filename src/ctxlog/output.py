@@ -53,9 +53,13 @@ class Output:
             )
             for sink in sinks
         )
-        #: Level, way in, whether it takes the level, sink; empty unless all take our JSON of anything.
+        #: Whether every sink takes our JSON, of any event.
+        self.takes_json = not any(
+            sink.wants_event or sink.accept is not None or sink.renderer is not None
+            for sink in sinks
+        )
         self._direct: tuple[tuple[int, Callable[..., None], bool, Sink], ...] = ()
-        if not any(sink.wants_event or sink.accept or sink.renderer for sink in sinks):
+        if self.takes_json:
             self._direct = tuple(
                 (
                     sink.level,

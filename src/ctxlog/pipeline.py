@@ -17,12 +17,13 @@ from threading import local
 from typing import TYPE_CHECKING, Any
 
 from ctxlog import names
-from ctxlog.assembly import Assembler, text_of
+from ctxlog.assembly import Assembler
 from ctxlog.clock import Clock
 from ctxlog.context.fields import CURRENT, thaw
 from ctxlog.context.providers import foreign_providers, providers
 from ctxlog.counting import counted, counters
 from ctxlog.limits import DEFAULT_LIMITS, Limits
+from ctxlog.message import text_of
 from ctxlog.names import ERRORS
 from ctxlog.output import Output, called
 from ctxlog.processors import CallSite, Clean
@@ -262,7 +263,7 @@ class Pipeline(Assembler):
             line.ids = line.context.ids
         rest = {**line.context.values, **line.given()}
         names.move(rest, names.RESERVED_BESIDE_IDS)
-        line.stamp_ns = None
+        line.stamp_ns = None  # what was given may be what failed
         event = {**self._head(line, text_of(line.said, self.cleaner.value)), **rest}
         event[ERRORS] = [said("pipeline", error)]
         self.deliver(self.cleaner.cleaned(event), line.level, "")

@@ -9,12 +9,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ctxlog import names
-from ctxlog.assembly import layers, shown, stack_of, text_of
+from ctxlog.assembly import layers, stack_of
 from ctxlog.context.fields import CURRENT
 from ctxlog.context.foreign import foreign_values
 from ctxlog.context.resource import get_resource
 from ctxlog.context.spans import current_ids
 from ctxlog.counting import counters
+from ctxlog.message import shown, text_of
 from ctxlog.processors import CallSite, Clean
 from ctxlog.stamps import ATTRIBUTE, Call, Stamp, stamp_now
 from ctxlog.tracebacks import resolve
@@ -22,28 +23,9 @@ from ctxlog.values import freeze_fields
 
 if TYPE_CHECKING:
     import logging
-    from typing import Protocol
 
     from ctxlog.context.fields import Fields
-    from ctxlog.context.snapshot import Snapshot
-
-    class Logger(Protocol):
-        """What a logger is to this module."""
-
-        @property
-        def name(self) -> str:
-            """The logger's name."""
-            ...
-
-        @property
-        def fields(self) -> Fields | None:
-            """The logger's own fields."""
-            ...
-
-        @property
-        def pinned(self) -> Snapshot | None:
-            """What it logs under, instead of the context."""
-            ...
+    from ctxlog.line import Logger
 
 
 _clean = Clean()

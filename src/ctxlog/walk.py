@@ -11,8 +11,6 @@ from __future__ import annotations
 from abc import abstractmethod
 from itertools import islice
 
-from ctxlog.objects import SECRET_PARTS
-from ctxlog.objects import is_secret as holds_secrets
 from ctxlog.texts import NAME_CHARS, cut, name_of, type_name
 
 TYPE_CHECKING = False
@@ -108,9 +106,8 @@ class Walk:
                 out[name] = self.walk(item, room - 1)
         if size > take:
             out[unused("...", out)] = f"<+{size - take} more>"
-        if is_secret is not None and holds_secrets(out):
-            for name in SECRET_PARTS.intersection(out):
-                out[name] = self.mask
+        if is_secret is not None:
+            self.mask_parts(out)
         self.where = where
         path.pop()
         return out
@@ -160,6 +157,9 @@ class Walk:
         limit = self.text_limit
         self.left = max(0, self.left - min(size, limit) // SHORT)
         return limit
+
+    def mask_parts(self, out: dict[str, object]) -> None:
+        """Mask what the mapping as a whole tells to be secret; asked where names are."""
 
     @abstractmethod
     def reader_of(self, kind: type) -> Handler:

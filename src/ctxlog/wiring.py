@@ -1,4 +1,4 @@
-"""Wiring: ``configure`` and what changes at run time; the only place that puts parts together."""
+"""Wiring: ``configure``, ``flush`` and ``shutdown``; the only place that puts parts together."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from ctxlog import options as read
+from ctxlog import targets as aim
 from ctxlog.carriers import wire
 from ctxlog.context.fields import policy
 from ctxlog.context.resource import set_resource
-from ctxlog.doors import close_doors, open_doors, set_stdlib_level
-from ctxlog.errors import UsageError, choices, seconds, shown, yes_or_no
-from ctxlog.levels import INFO, parse
+from ctxlog.doors import close_doors, open_doors
+from ctxlog.errors import choices, seconds, yes_or_no
+from ctxlog.levels import INFO
 from ctxlog.limits import DEFAULT_LIMITS, Limits
 from ctxlog.pipeline import Pipeline
 from ctxlog.runtime import runtime
@@ -22,11 +23,10 @@ from ctxlog.telemetry import otlp_sinks, told_resource
 from ctxlog.values import freeze_fields
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Iterable, Mapping
     from typing import Literal, Never
 
     from ctxlog.redact import Redaction
-    from ctxlog.sinks.queue_options import QueueOptions
     from ctxlog.sinks.sink import Sink
     from ctxlog.types import Processor, Renderer
 
@@ -34,11 +34,9 @@ CONFIGURE = (
     "level", "levels", "renderer", "stream", "sinks", "processors", "resource", "schema",
     "otlp", "propagators", "baggage", "callsite", "stdlib", "structlog", "warnings", "uncaught", "redact", "limits", "strict",
 )  # fmt: skip
-ADD_SINK = ("renderer", "level", "filter", "queue")
-ADD_HOOK = ("level", "filter", "timeout")
 
 
-def configure(  # noqa: C901, PLR0913 - the front door's contract: every option by name
+def configure(  # noqa: PLR0913 - the front door's contract: every option by name
     *,
     level: int | str | None = None,
     levels: Mapping[str, int | str] | None = None,
@@ -128,25 +126,23 @@ def configure(  # noqa: C901, PLR0913 - the front door's contract: every option 
     strictly = read.strictness(strict)
     chosen = read.option("renderer", renderer, read.RENDERERS, "auto")
     named = SCHEMAS[read.option("schema", schema, tuple(SCHEMAS), "otel")]
-    if type(structlog) is not bool and (type(structlog) is not str or structlog != "auto"):
-        raise UsageError(f"structlog takes 'auto', True or False, not {shown(structlog)}")
+    read.take_over(structlog)
     chain = read.processor_chain(processors)
-    if not isinstance(limits, Limits):
-        raise UsageError(f"limits takes ctxlog.limits.Limits(...), not {type(limits).__name__}")
+    limits = read.limits(limits)
     redaction = read.redaction(redact)
-    for name, given in (("stdlib", stdlib), ("warnings", warnings), ("uncaught", uncaught)):
+    for name, given in (("callsite", callsite), ("stdlib", stdlib), ("warnings", warnings),
+                        ("uncaught", uncaught)):  # fmt: skip
         yes_or_no(name, given)
-    yes_or_no("callsite", callsite)
     written, allowed = read.propagators(propagators), read.baggage(baggage)
     fields = {**told_resource(), **freeze_fields(resource, {})}
     opened: list[Sink] = []
     try:
         if sinks is None or stream is not None:
             opened.append(
-                read.sink(read.stream(stream), renderer=chosen, limits=limits, schema=named)
+                aim.sink(aim.stream(stream), renderer=chosen, limits=limits, schema=named)
             )
-        for target in read.targets(sinks):
-            opened.append(read.sink_of(target, chosen, limits, named))  # noqa: PERF401 - one may fail
+        for target in aim.targets(sinks):
+            opened.append(aim.sink_of(target, chosen, limits, named))  # noqa: PERF401 - one may fail
         if otlp is not False:
             opened.extend(otlp_sinks(otlp, fields))
         pipeline = Pipeline(
@@ -166,14 +162,8 @@ def configure(  # noqa: C901, PLR0913 - the front door's contract: every option 
             policy.strict = strictly
             set_resource(fields)
             wire.set(written, allowed)
-            open_doors(
-                level=base,
-                levels=by_name,
-                stdlib=stdlib,
-                structlog=structlog,
-                warned=warnings,
-                uncaught=uncaught,
-            )
+            open_doors(level=base, levels=by_name, stdlib=stdlib, structlog=structlog,
+                       warned=warnings, uncaught=uncaught)  # fmt: skip
     except BaseException:  # nothing has changed; what was opened for it goes
         replace_all(opened)
         raise
@@ -194,162 +184,6 @@ def _close_samplers(processors: Iterable[Processor], staying: Iterable[Processor
 def _close_samplers_at_exit() -> None:
     if runtime.pipeline is not None:
         _close_samplers(runtime.pipeline.configured)
-
-
-def add_sink(
-    target: Any,
-    *,
-    renderer: str | Renderer | None = None,
-    level: int | str = 0,
-    filter: Callable[[Mapping[str, Any]], bool] | None = None,  # noqa: A002 - loguru's word
-    queue: QueueOptions | Mapping[str, Any] | str | bool | None = None,
-    **unknown: Never,
-) -> int:
-    """Add a sink to the running configuration and return its id for :func:`remove_sink`.
-
-    Args:
-        target: a stream (text or binary), a path, a callable, a coroutine function, or a
-            ``logging.Handler``.
-        renderer: as in :func:`configure`, or ``"event"``: callables get the event, a dict of their
-            own. Default: ``"auto"``, decided by this sink's own stream.
-        level: the sink's own lowest level.
-        filter: called with the event; the line is written here if it returns true.
-        queue: a bounded queue with a writer thread of its own in front of the sink: ``True``, a
-            policy's name, or :class:`~ctxlog.sinks.queue_options.QueueOptions`, also as a mapping.
-        unknown: none: a wrong name is answered with the right ones.
-
-    Raises:
-        UsageError: nothing is configured yet, or an argument cannot be what it should be.
-        OSError: a path cannot be opened.
-
-    Example:
-        >>> lines = []
-        >>> configure(level="info", sinks=[])
-        >>> added = add_sink(lines.append, level="error", renderer="event")
-        >>> from ctxlog import get_logger
-        >>> get_logger("shop").info("quiet")
-        >>> get_logger("shop").error("loud")
-        >>> [line["event"] for line in lines]
-        ['loud']
-        >>> remove_sink(added)
-        >>> shutdown()
-        True
-    """
-    for name in unknown:
-        raise choices("option", name, ADD_SINK)
-    pipeline = runtime.pipeline
-    if pipeline is None:
-        raise UsageError("nothing is configured yet: call ctxlog.configure(...) before add_sink")
-    if target is None:
-        raise UsageError(
-            "add_sink takes a stream, a path, a callable or a coroutine function, not None"
-        )
-    sink = read.sink(
-        target,
-        renderer="auto" if renderer is None else renderer,
-        limits=pipeline.limits,
-        schema=pipeline.schema,
-        level=level,
-        accept=filter,
-        queue=queue,
-    )
-    identity = runtime.add_sink(sink)
-    if identity is None:  # shut down meanwhile
-        replace_all([sink])
-        raise UsageError("ctxlog was shut down while the sink was being added")
-    return identity
-
-
-def add_hook(
-    target: Callable[[dict[str, Any]], object],
-    *,
-    level: int | str = "error",
-    filter: Callable[[Mapping[str, Any]], bool] | None = None,  # noqa: A002 - as in add_sink
-    timeout: float = 30.0,
-    **unknown: Never,
-) -> int:
-    """Call a function for events, an alert or a push, off the path of the code that logs.
-
-    It runs on a thread of its own under the context that emitted the event, where
-    :func:`ctxlog.time_left` tells what that operation has left. It may be slow, raise, hang or log:
-    nobody waits for it, and what it logs does not come back to it.
-
-    Args:
-        target: called with the event, a dict of its own.
-        level: the lowest level it is told of.
-        filter: called with the event; the hook is told if it returns true.
-        timeout: seconds after which a call counts as hanging: it keeps its thread, the next event
-            gets another; after two the hook is disabled, and that is said.
-        unknown: none: a wrong name is answered with the right ones.
-
-    Returns:
-        An id for :func:`remove_sink`.
-
-    Raises:
-        UsageError: nothing is configured yet, or an argument cannot be what it should be.
-
-    Example:
-        >>> told = []
-        >>> configure(sinks=[])
-        >>> added = add_hook(told.append)
-        >>> from ctxlog import get_logger
-        >>> get_logger("shop").error("the till is stuck")
-        >>> flush(5), told[0]["event"]
-        (True, 'the till is stuck')
-        >>> shutdown()
-        True
-    """
-    for name in unknown:
-        raise choices("option", name, ADD_HOOK)
-    if not callable(target):
-        raise UsageError(f"add_hook takes a callable, not {type(target).__name__}")
-    accept, patience = read.predicate(filter), seconds("timeout", timeout, zero=False)
-    from ctxlog.sinks.hook import HookSink
-
-    sink = HookSink(target, timeout=patience, level=parse(level), accept=accept)
-    identity = None if runtime.pipeline is None else runtime.add_sink(sink)
-    if identity is None:
-        raise UsageError("nothing is configured: call ctxlog.configure(...) before add_hook")
-    return identity
-
-
-def remove_sink(sink: int) -> None:
-    """Take a sink out of the running configuration, and close what it opened.
-
-    Raises:
-        UsageError: there is no sink of that id; it lists those there are.
-    """
-    removed = runtime.remove_sink(sink)
-    if removed is None:
-        known = [] if runtime.pipeline is None else [str(s.id) for s in runtime.pipeline.sinks]
-        raise choices("sink id", sink, known)
-    replace_all([removed])
-
-
-def set_level(name: str | None, level: int | str) -> None:
-    """Set the level of a logger and everything below it; ``None`` sets the global one.
-
-    Raises:
-        UsageError: the level is unknown, and it lists the candidates; or nothing is configured
-            yet: stdlib ``logging`` decides then.
-
-    Example:
-        >>> configure(sinks=[])
-        >>> set_level("kopf", "warning")
-        >>> set_level(None, "debug")
-        >>> from ctxlog import get_logger
-        >>> get_logger("kopf.objects").is_enabled_for("info"), get_logger("x").is_enabled_for(10)
-        (False, True)
-        >>> shutdown()
-        True
-    """
-    if name is not None and not isinstance(name, str):
-        raise UsageError(f"set_level takes a logger's name or None, not {type(name).__name__}")
-    number = parse(level)
-    if runtime.pipeline is None:
-        raise UsageError("nothing is configured yet: configure(level=..., levels=...) sets levels")
-    runtime.set_level(name or None, number)
-    set_stdlib_level(name or None, number)
 
 
 def flush(timeout: float | None = None) -> bool:
@@ -388,17 +222,3 @@ def shutdown(timeout: float | None = None) -> bool:
         return True
     _close_samplers(before.configured)
     return close_all(before.sinks, timeout)
-
-
-def counters() -> dict[str, int]:
-    """Return what happened to lines and contexts so far, by name.
-
-    ``slow_path`` counts lines that took the full way through the chain, ``errors.<step>`` what
-    failed, ``dropped.<why>`` and ``lost`` what was not written, ``sink.<id>.written`` and
-    ``.failed`` each sink's lines, ``context.foreign_exit`` scopes that were left elsewhere.
-
-    Example:
-        >>> "slow_path" in counters()
-        True
-    """
-    return runtime.counters()

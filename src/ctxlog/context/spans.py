@@ -13,12 +13,13 @@ from contextvars import ContextVar
 from ctxlog.context.accessors import MISSING, register_accessor
 from ctxlog.context.collector import COLLECTOR
 from ctxlog.counting import counters
-from ctxlog.ids import TraceIds, parse_traceparent
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
+
+    from ctxlog.ids import TraceIds
 
 #: The accessor's name.
 NAME = "opentelemetry"
@@ -29,9 +30,12 @@ _modules = sys.modules
 class _Library:
     """The functions of OpenTelemetry that are used, once it is loaded."""
 
-    __slots__ = ("attach", "empty", "get_current", "get_current_span", "trace")
+    __slots__ = ("attach", "empty", "get_current", "get_current_span", "ids", "trace")
 
     def __init__(self, context: Any, trace: Any) -> None:
+        from ctxlog.ids import TraceIds  # here: without the library no ids are made here
+
+        self.ids = TraceIds
         self.trace = trace
         # what `get_current` calls, without the call: a third of what a hit costs
         runtime = getattr(context, "_RUNTIME_CONTEXT", None)
@@ -53,7 +57,10 @@ def library() -> _Library | None:
         trace = _modules["opentelemetry.trace"]
         # `__all__` is the last line of both: before it, another thread is still importing them
         if hasattr(trace, "__all__") and hasattr(context, "__all__"):
-            _library = _Library(context, trace)
+            try:
+                _library = _Library(context, trace)
+            except Exception:  # noqa: BLE001 - a finaliser's, when the interpreter ends: nothing is imported
+                return None
             COLLECTOR.watch()
     return _library
 
@@ -91,7 +98,7 @@ def ids_in(context: Any) -> TraceIds | None:
         span = otel.get_current_span(context).get_span_context()
         if not span.is_valid:
             return None
-        return TraceIds(f"{span.trace_id:032x}", f"{span.span_id:016x}", f"{span.trace_flags:02x}")
+        return otel.ids(f"{span.trace_id:032x}", f"{span.span_id:016x}", f"{span.trace_flags:02x}")
     except Exception:  # noqa: BLE001 - somebody's own span: a line is written all the same
         counters.add("errors.span")
         return None
@@ -173,7 +180,7 @@ def own_context(ids: TraceIds) -> tuple[Any, TraceIds]:
             return None, ids
         asked = sampler.should_sample(otel.empty(), int(ids.trace_id, 16), "ctxlog.entry")
         if asked.decision.is_sampled():
-            ids = TraceIds(ids.trace_id, ids.span_id, "01")
+            ids = otel.ids(ids.trace_id, ids.span_id, "01")
     except Exception:  # noqa: BLE001 - somebody's own provider or sampler
         counters.add("errors.span")
         return None, ids
@@ -220,6 +227,8 @@ class SpanAccessor:
 
     def load(self, data: Any) -> Any:
         """Return a context whose span is the sender's; :data:`MISSING` when ``data`` is none."""
+        from ctxlog.ids import TraceIds, parse_traceparent  # here: what loads this has them
+
         parsed = parse_traceparent("-".join(["00", *data])) if data else None
         return MISSING if parsed is None else remote_context(TraceIds(*parsed))
 

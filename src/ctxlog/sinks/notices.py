@@ -59,7 +59,7 @@ def line_for(
         event[RESTARTED] = death
     if sink.wants_event:
         return event
-    renderer: Any = sink.renderer or _json
+    renderer: Any = _json if sink.renderer is None else sink.renderer
     render = getattr(renderer, "render", None)
     line = render(event) if render is not None else renderer(None, "warning", event)
     return line + b"\n" if isinstance(line, bytes) else f"{line}\n"

@@ -16,10 +16,10 @@ from ctxlog.context.resource import get_resource
 from ctxlog.encoder import encoder_for
 from ctxlog.errors import choices
 from ctxlog.loading import when_loaded
-from ctxlog.options import renderer_of
 from ctxlog.pipeline import Pipeline
 from ctxlog.runtime import runtime
 from ctxlog.schemas import SCHEMAS, Schema
+from ctxlog.targets import renderer_of
 
 if TYPE_CHECKING:
     import logging

@@ -13,12 +13,12 @@ from ctxlog.adapters.logging.chain import Chain
 from ctxlog.adapters.logging.records import STANDARD, stamp_of
 from ctxlog.errors import UsageError
 from ctxlog.limits import DEFAULT_LIMITS
-from ctxlog.options import is_text
 from ctxlog.plain import plain
 from ctxlog.redact import Redaction
 from ctxlog.renderers.escaping import escape_text
 from ctxlog.runtime import runtime
 from ctxlog.stamps import stamp_now
+from ctxlog.targets import is_text
 from ctxlog.values import safe_str
 
 if TYPE_CHECKING:

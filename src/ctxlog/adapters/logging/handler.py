@@ -7,7 +7,7 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any, TextIO
 
-from ctxlog import options
+from ctxlog import targets
 from ctxlog.adapters.logging.chain import Chain, current
 from ctxlog.adapters.logging.formatter import Formatter, named_in, with_context
 from ctxlog.levels import parse
@@ -64,7 +64,7 @@ class Handler(_Base):
         schema: str | None = None,
     ) -> None:
         logging.Handler.__init__(self, parse(level))  # StreamHandler's would fix sys.stderr
-        options.stream(stream)
+        targets.stream(stream)
         self._chain = Chain("auto" if renderer is None else renderer, schema)
         self._shape = hash((_HERE, str(renderer), schema))
         self._formats = type(self).format is not Handler.format

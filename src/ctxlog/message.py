@@ -1,0 +1,90 @@
+"""Message: the text of an event, whatever was given as one, its ``%`` arguments put in."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ctxlog.counting import counters
+from ctxlog.objects import is_model
+from ctxlog.texts import bytes_text, safe_str
+from ctxlog.walk import is_mapping, unused
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    #: Makes the value under a name plain.
+    ValueOf = Callable[[str, Any], Any]
+
+#: Characters of an event that is no text.
+TEXT = 4_096
+_CONTAINERS = (dict, list, tuple, set, frozenset)
+
+
+def text_of(event: Any, value_of: ValueOf) -> str:
+    """Return an event as text; one that is no text is capped, and a container's secrets masked.
+
+    Args:
+        event: anything.
+        value_of: makes a value plain (:meth:`ctxlog.processors.Clean.value`).
+
+    Example:
+        >>> from ctxlog.processors import Clean
+        >>> [text_of(event, Clean().value) for event in ("paid", b"paid", {"token": 1})]
+        ['paid', 'paid', "{'token': '[redacted]'}"]
+    """
+    kind = type(event)
+    if kind is str:
+        text: str = event
+        return text
+    if issubclass(kind, str):
+        return str.__str__(event)  # not isinstance: __class__ may lie
+    if kind is bytes:
+        return bytes_text(event, TEXT)
+    return safe_str(shown(event, value_of), TEXT)
+
+
+def shown(value: Any, value_of: ValueOf) -> Any:
+    """Return what may be printed: a container's own text may have no end, and shows secrets.
+
+    Example:
+        >>> from ctxlog.processors import Clean
+        >>> shown({"token": "t"}, Clean().value), shown(3, Clean().value)
+        ({'token': '[redacted]'}, 3)
+    """
+    kind = type(value)
+    if kind is str or kind is int or value is None:  # not `in`: a metaclass's hash may raise
+        return value
+    if issubclass(kind, _CONTAINERS) or is_mapping(kind) or is_model(kind):
+        return value_of("", value)
+    return value
+
+
+def interpolate(event: object, args: tuple[Any, ...], value_of: ValueOf) -> str:
+    """Return ``event % args`` as logging and structlog do; a mapping alone serves ``%(name)s``.
+
+    Raises:
+        Exception: whatever ``%`` and the arguments raise.
+
+    Example:
+        >>> from ctxlog.processors import Clean
+        >>> interpolate("%d of %s", (3, "bob"), Clean().value)
+        '3 of bob'
+    """
+    text = text_of(event, value_of)
+    given = tuple([shown(arg, value_of) for arg in args])
+    if len(given) == 1 and type(given[0]) is dict and given[0]:
+        return text % given[0]
+    return text % given
+
+
+def message(event: object, args: tuple[Any, ...], fields: dict[str, Any], value_of: ValueOf) -> str:
+    """Return the event's text; arguments that do not fit it become the field ``positional_args``."""
+    if args:
+        try:
+            return interpolate(event, args, value_of)
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException:  # noqa: BLE001 - an argument may do anything; it must not be lost
+            counters.add("errors.arguments")
+            fields[unused("positional_args", fields)] = args
+    return text_of(event, value_of)
