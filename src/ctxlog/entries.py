@@ -8,7 +8,7 @@ from ctxlog.carriers import extract, wire
 from ctxlog.context.accessors import enter_carried
 from ctxlog.context.decorate import decorate
 from ctxlog.context.fields import BOUND, CURRENT, EMPTY, Fields, Frame, leave, tell_bound
-from ctxlog.context.raised import remember
+from ctxlog.context.raised import remember_own
 from ctxlog.context.snapshot import Snapshot
 from ctxlog.context.spans import (
     ACCESSOR,
@@ -150,7 +150,7 @@ class entry:  # noqa: N801 - reads as a function, like contextlib.suppress
         traceback: TracebackType | None,
     ) -> None:
         if error is not None:
-            remember(error, CURRENT.get().fields)
+            remember_own(error, self)
         if self._watched is not None:
             self.ended(error)
         leave(self)

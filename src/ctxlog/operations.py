@@ -12,7 +12,7 @@ from ctxlog import names
 from ctxlog.context.accessors import capture
 from ctxlog.context.decorate import decorate
 from ctxlog.context.fields import CURRENT, Fields, Frame, frame_of, leave
-from ctxlog.context.raised import cancelled, remember
+from ctxlog.context.raised import cancelled, remember_own
 from ctxlog.context.snapshot import Snapshot
 from ctxlog.counting import counters
 from ctxlog.errors import UsageError, seconds
@@ -199,7 +199,7 @@ class operation:  # noqa: N801 - reads as a function, like contextlib.suppress
         traceback: TracebackType | None,
     ) -> None:
         if error is not None:
-            remember(error, CURRENT.get().fields)
+            remember_own(error, self)
         self.ended(error)
         leave(self)
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import pickle
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from contextvars import copy_context
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from ctxlog import Secret, entry, get_logger, lazy, scope, wrap
+from ctxlog import Secret, entry, get_logger, lazy, operation, scope, wrap
 from ctxlog.context.raised import MAX_CHAIN, raised_under
 from ctxlog.testing import capture
 
@@ -161,6 +162,19 @@ def test_what_is_no_exception_but_no_control_flow_either(error: BaseException) -
         except BaseException:
             log.exception("failed")
     assert "r-1" == lines.one(event="failed")["request_id"]
+
+
+@pytest.mark.ctxlog(guard="off")  # what it tests
+@pytest.mark.parametrize(
+    "block", [scope(a=1), entry(None, {"a": 1}), operation("a", a=1)], ids=repr
+)
+def test_a_block_left_in_another_context_takes_nothing_of_it(block: Any) -> None:
+    """What is current there is another's, who is not to be found on the exception."""
+    error = ValueError()
+    copy_context().run(block.__enter__)
+    with scope(request_id="r-b"):
+        block.__exit__(ValueError, error, None)
+    assert [] == list(raised_under(error))
 
 
 def test_cancellation_in_a_group_takes_nothing_along() -> None:

@@ -12,6 +12,7 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from ctxlog.context.fields import CURRENT, Fields, Frame, frame_of
+from ctxlog.context.raised import remember
 from ctxlog.context.snapshot import Snapshot
 from ctxlog.counting import counters
 from ctxlog.entries import entry
@@ -123,17 +124,20 @@ class Exchange(entry):
             outcome: as far as the connection tells; ``None``: as what has left the application says.
             error: what has left the application.
         """
+        frame = frame_of(self)
         if self._options.event is not None:
             try:
-                frame = CURRENT.get()
-                if frame.owner is self:
+                if frame is CURRENT.get():
                     self._say(request, outcome, error)
                 else:  # closed elsewhere, or something in it was left open: never under that
-                    own = frame_of(self)
-                    under = self.taken if own is None else Snapshot(own.fields, self.taken.carried)
-                    under.run(self._say, request, outcome, error)
+                    own = (
+                        self.taken if frame is None else Snapshot(frame.fields, self.taken.carried)
+                    )
+                    own.run(self._say, request, outcome, error)
             except Exception:  # noqa: BLE001 - the response must not suffer
                 counters.add("errors.web")
+        if error is not None and frame is None:
+            remember(error, self.taken.fields)
         self.__exit__(None if error is None else type(error), error, None)
 
     def _say(self, request: Any, outcome: str | None, error: BaseException | None) -> None:
@@ -223,21 +227,31 @@ def under_way(place: Mapping[str, Any], facts: dict[str, object], door: str) -> 
     )
 
 
+def _work_of_here() -> Asked | None:
+    """Return what this context's request asks for, while it is answered."""
+    around = of_here()
+    if around is not None:
+        return around.work if around.taken.open else None
+    held = CURRENT.get().fields.operation  # a snapshot came here, and no frame
+    work = held.work if isinstance(held, Held) else None
+    return work if isinstance(work, Asked) and not work.ended else None
+
+
 def failed(error: BaseException) -> None:
     """Tell the exchange of this context what a framework turned into a response.
 
     It is on the closing line if that response says 500 or above.
     """
-    around = of_here()
-    if around is not None and around.taken.open:
-        around.work.error = error
+    work = _work_of_here()
+    if work is not None:
+        work.error = error
 
 
 def routed(path: str) -> None:
     """Tell the exchange of this context the template that a framework has chosen."""
-    around = of_here()
-    if around is not None:
-        around.work.facts[ROUTE] = path
+    work = _work_of_here()
+    if work is not None:
+        work.facts[ROUTE] = path
 
 
 def facts_of(method: object, path: object) -> dict[str, object]:

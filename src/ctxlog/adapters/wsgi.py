@@ -213,9 +213,10 @@ class _Closing:
         self._close = close
 
     def __call__(self) -> None:
+        close, self._close = self._close, None  # a method of the file, which holds this
         try:
-            if self._close is not None:
-                self._request.context.run(self._close)
+            if close is not None:
+                self._request.context.run(close)
         finally:
             self._request.finished()
             self._request.close(None)

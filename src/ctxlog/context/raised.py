@@ -7,6 +7,8 @@ an interrupt.
 
 from __future__ import annotations
 
+from ctxlog.context.fields import frame_of
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,6 +48,16 @@ def remember(error: BaseException, fields: Fields) -> None:
     held = error.__dict__
     if _KEY not in held and not cancelled(error):
         held[_KEY] = Raised(fields.values, fields.ids)
+
+
+def remember_own(error: BaseException, owner: object) -> None:
+    """Put the fields of ``owner``'s frame on an exception that leaves it.
+
+    In a context that it was not entered in there is no such frame, and what is current is another's.
+    """
+    frame = frame_of(owner)
+    if frame is not None:
+        remember(error, frame.fields)
 
 
 def leaves(error: BaseException) -> Iterator[BaseException]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ctxlog.context.accessors import capture
 from ctxlog.context.decorate import decorate
 from ctxlog.context.fields import BOUND, CURRENT, Fields, Frame, leave, tell_bound
-from ctxlog.context.raised import remember
+from ctxlog.context.raised import remember_own
 from ctxlog.values import freeze_fields
 
 TYPE_CHECKING = False
@@ -72,7 +72,7 @@ class scope:  # noqa: N801 - reads as a function, like contextlib.suppress
     ) -> None:
         frame = _current()
         if error is not None:
-            remember(error, frame.fields)
+            remember_own(error, self)
         if frame.owner is self and frame.parent is not None:  # as leave() would, without the call
             _set_current(frame.parent)
         else:

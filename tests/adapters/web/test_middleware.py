@@ -6,6 +6,7 @@ import asyncio
 import copy
 import gc
 import threading
+import weakref
 from contextvars import ContextVar, copy_context
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
@@ -282,6 +283,24 @@ def test_what_a_framework_tells_within_an_operation():
     assert "http.route" not in lines.one(event="inner")
 
 
+def test_what_a_framework_tells_in_a_thread():
+    """Where a snapshot brought the request's context, it is the request's as well."""
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        taken = ctxlog.snapshot()
+        for tell, told in ((exchange.routed, "/of/mine"), (exchange.failed, LookupError())):
+            thread = threading.Thread(target=taken.run, args=(tell, told))
+            thread.start()
+            thread.join()
+        await send({**START, "status": 500})
+        await send(END)
+
+    with capture() as lines:
+        ask(asgi.Middleware(app))
+    line = lines.one(event="request")
+    assert ("/of/mine", "LookupError") == (line["http.route"], line["exception.type"])
+
+
 def test_what_a_framework_tells_outside():
     """Without a request it goes nowhere, and harms nobody."""
     exchange.routed("/of/mine")
@@ -393,6 +412,34 @@ def test_a_server_whose_awaitables_are_iterators():
 
     with capture():
         asyncio.run(asgi.Middleware(app)(scope_of(), receive, deaf))
+
+
+def test_a_failure_of_what_is_thrown_away_in_another_request():
+    """Its exception has its own ids for whoever logs it, and nothing of the other request."""
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        try:
+            await receive()
+        finally:
+            raise LookupError("in the end")
+
+    asked: Any = scope_of(headers=[(b"x-request-id", b"r-a")])
+
+    class Never:
+        def __await__(self) -> Generator[None]:
+            yield
+
+    async def waiting() -> None:
+        await Never()
+
+    with capture() as lines:
+        call: Any = asgi.Middleware(app)(asked, waiting, deaf)
+        copy_context().run(call.send, None)
+        with pytest.raises(LookupError) as raised, ctxlog.entry(request_id="r-b", other=1):
+            call.throw(GeneratorExit())
+        log.error("by the server", exc_info=raised.value)
+    line = lines.one(event="by the server")
+    assert ("r-a", None) == (line["request_id"], line.get("other"))
 
 
 def test_headers_that_are_read_but_once():
@@ -753,6 +800,34 @@ def test_a_file_that_the_server_sends():
             body.close()
         assert "success" == lines.one(event="request")["outcome"]
         lines.assert_all_have("request_id")
+
+
+def test_a_file_is_let_go():
+    """A server's wrapper, and the file in it, are gone when it is closed, not when memory is swept."""
+
+    class Wrapper:
+        def __iter__(self) -> Iterator[bytes]:
+            return iter([b"file"])
+
+        def close(self) -> None:
+            """Close the file."""
+
+    def app(environ: Any, start: Any) -> Wrapper:
+        start("200 OK", [])
+        return Wrapper()
+
+    gc.disable()
+    try:
+        with capture():
+            asked = environ_of(**{"wsgi.file_wrapper": Wrapper})
+            body: Any = wsgi.Middleware(app)(asked, start)
+            body.close()
+            body.close()  # twice is no harm
+        held = weakref.ref(body)
+        del body
+        assert held() is None
+    finally:
+        gc.enable()
 
 
 def test_wsgi_one_inside_another():
