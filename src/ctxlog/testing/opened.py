@@ -29,12 +29,13 @@ class Opened:
         places: the application's innermost places, the first is where.
         thread, task: who opened it.
         test: the test in which; ``None`` for what outlives it by right.
+        fixture: the fixture of a wider scope in which.
     """
 
-    __slots__ = ("__weakref__", "by", "closed", "context", "fields", "places", "task",
+    __slots__ = ("__weakref__", "by", "closed", "context", "fields", "fixture", "places", "task",
                  "test", "thread", "what")  # fmt: skip
 
-    def __init__(self, what: str, test: object) -> None:
+    def __init__(self, what: str, test: object, fixture: Any = None) -> None:
         self.what = what
         self.places = stack(3)
         self.thread = threading.current_thread()
@@ -43,6 +44,7 @@ class Opened:
         self.by: weakref.ref[Any] | None = None if running is None else weakref.ref(running)
         self.context = context_id(running)
         self.test = test
+        self.fixture = fixture
         self.fields: dict[str, object] = {}
         self.closed = False
 
@@ -159,10 +161,16 @@ def said_left(opened: Opened) -> str:
     return f"{opened.what} left open after the test"
 
 
+def named(fixture: Any) -> str:
+    """Return a fixture of a wider scope in words."""
+    return f"the {fixture.scope}'s fixture {fixture.argname}"
+
+
 def said_never(opened: Opened) -> str:
     """Say that it was not closed."""
     ended = "ended" if opened.what.startswith("operation") else "closed"
-    return f"{opened.what} was never {ended}: {opened.shown()}"
+    of = f" of {named(opened.fixture)}" if opened.test is None else ""
+    return f"{opened.what}{of} was never {ended}: {opened.shown()}"
 
 
 def fix_for(opened: Opened) -> str:
