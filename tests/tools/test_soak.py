@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import shlex
 import shutil
+import signal
 import subprocess
 import textwrap
 from itertools import islice
@@ -15,6 +16,7 @@ import pytest
 from tools import soak
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 RARE = """
@@ -99,9 +101,17 @@ def test_the_time_is_kept(
     assert "nothing found" == last
 
 
-@pytest.mark.usefixtures("project")
+@pytest.fixture
+def background() -> Iterator[None]:
+    """Ignore interrupts, as a shell has its background jobs do."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("project", "background")
 def test_what_a_cut_round_has_found_is_told(capfd: pytest.CaptureFixture[str]):
-    """A test that failed before its round was interrupted is a find."""
+    """A test that failed before its round was interrupted is a find; also in the background."""
     cut = (
         "import signal\n@given(st.none())\ndef test_cut(none): signal.raise_signal(signal.SIGINT)\n"
     )
