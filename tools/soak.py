@@ -151,9 +151,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     seed = random.SystemRandom().randrange(2**32) if given.seed is None else given.seed
     print(f"{len(paths)} files, {given.minutes:g} minutes, --seed {seed}", flush=True)
     chance = random.Random(seed)  # noqa: S311 - no secret
-    if (
-        signal.getsignal(signal.SIGINT) is signal.SIG_IGN
-    ):  # a shell's background job: rounds must hear it
+    # a shell has its background jobs ignore interrupts, and their children too
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     endless = rounds(paths, given.examples, given.gc, chance)
     found = soak(itertools.islice(endless, given.rounds), given.minutes)
