@@ -142,6 +142,17 @@ def bound():
     yield
     ctxlog.unbind_context("table")
 
+@pytest.fixture(scope="module", params=["a", "b"])
+def each(request):
+    ctxlog.bind_context(each=request.param)
+    with ctxlog.scope(each_scope=request.param):
+        yield request.param
+    ctxlog.unbind_context("each")
+
+@pytest.mark.parametrize("n", range(2))
+def test_each(each, n):
+    assert {"each": each, "each_scope": each} == ctxlog.get_context()
+
 def test_bound(bound):
     ctxlog.bind_context(more=1)
     ctxlog.unbind_context("more")
@@ -199,7 +210,7 @@ def test_what_only_looks_like_it_is_not_told(project: Project):
     """A fixture that takes back what it bound, another that clears, an initializer, a job at work."""
     project.ini("ctxlog_guard = strict\nfilterwarnings = error\n")
     project.write(test_it=QUIET)
-    project.run().assert_outcomes(passed=8)
+    project.run().assert_outcomes(passed=12)
 
 
 def test_what_other_libraries_keep_is_told_by_the_next_test(project: Project):

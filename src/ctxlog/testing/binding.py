@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import sys
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ctxlog.activity import fields_on_stack
 from ctxlog.context.fields import CURRENT, ROOT, Fields, Frame
-from ctxlog.testing.opened import FIX_BIND, Leak, Opened, Tracked, chain, named
+from ctxlog.testing.opened import FIX_BIND, Leak, Opened, Tracked, Wide, chain
 from ctxlog.testing.shown import shown_all
 from ctxlog.testing.workers import in_job, is_worker
 
@@ -39,7 +39,7 @@ class Bound(Opened):
     __slots__ = ("binders", "earlier", "gone", "of_worker")
 
     def __init__(
-        self, before: Frame, have: Mapping[str, object], test: object, fixture: Any
+        self, before: Frame, have: Mapping[str, object], test: object, fixture: Wide | None
     ) -> None:
         super().__init__("bind_context", test, fixture)
         had = before.fields.values
@@ -73,7 +73,7 @@ class Binding:
 
     def __init__(self) -> None:
         self._in_threads: list[Bound] = []
-        self._ended: frozenset[Any] = frozenset()
+        self._ended: frozenset[Wide] = frozenset()
         self._told_import = False
 
     @property
@@ -81,7 +81,7 @@ class Binding:
         """Whether nothing was bound that has to be looked at."""
         return not self._in_threads
 
-    def note(self, before: Frame, test: object, fixture: Any) -> None:
+    def note(self, before: Frame, test: object, fixture: Wide | None) -> None:
         """Something was bound, or unbound, in the current frame, which no scope owns."""
         frame = CURRENT.get()
         have = frame.fields.values
@@ -111,7 +111,7 @@ class Binding:
         said = f"bound before the first test, and there for all of them: {told}"
         return [Leak(said, ("at import, or in a conftest's or plugin's hook",), _FIX_IMPORT)]
 
-    def finish(self, before: Frame, ended: frozenset[Any]) -> list[Leak]:
+    def finish(self, before: Frame, ended: frozenset[Wide]) -> list[Leak]:
         """Return what the test, and fixtures that have ended, left so; put back what can be."""
         self._ended = ended
         after = CURRENT.get()
@@ -133,7 +133,7 @@ class Binding:
         if one.test is None:
             if one.fixture not in self._ended or not bound:
                 return []
-            said = f"bound by {named(one.fixture)}, and left after it: {shown_all(bound)}"
+            said = f"bound by {one.fixture}, and left after it: {shown_all(bound)}"
             return [Leak(said, one.places, _FIX_FIXTURE)]
         found = []
         new = {n: v for n, v in bound.items() if had.get(n, _MISSING) is not v}

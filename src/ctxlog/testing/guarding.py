@@ -34,6 +34,7 @@ from ctxlog.testing.opened import (
     Leak,
     Opened,
     Tracked,
+    Wide,
     bound_by,
     chain,
     fix_for,
@@ -88,9 +89,9 @@ class Guard:
         self._found: list[tuple[Opened | None, Leak]] = []
         self._before: Frame = CURRENT.get()
         self._test: object = None
-        self._lasting: list[Any] = []
-        self._opening: set[Any] = set()  # fixtures of wider scopes that have opened or bound
-        self._ended: frozenset[Any] = frozenset()  # of these, those that were torn down since
+        self._lasting: list[Wide] = []
+        self._opening: dict[Any, Wide] = {}  # fixtures of wider scopes that have opened or bound
+        self._ended: frozenset[Wide] = frozenset()  # of these, those that were torn down since
 
     # -- one test -----------------------------------------------------------------------------
 
@@ -112,7 +113,7 @@ class Guard:
         Args:
             fixture: whose ``scope`` and ``argname`` are told if that outlives it, too.
         """
-        self._lasting.append(fixture)
+        self._lasting.append(Wide(fixture))
         try:
             with self._strangers.lasting():
                 yield
@@ -121,9 +122,9 @@ class Guard:
 
     def ended(self, fixture: Any) -> None:
         """A fixture has been torn down."""
-        if fixture in self._opening:
-            self._opening.discard(fixture)
-            self._ended |= {fixture}
+        wide = self._opening.pop(fixture, None)
+        if wide is not None:
+            self._ended |= {wide}
 
     def finish(self) -> list[Leak]:
         """The test has ended: return what it left, and put back the context it began with."""
@@ -257,8 +258,9 @@ class Guard:
         """Return the test that opens something here, or the fixture of a wider scope."""
         if not self._lasting:
             return self._test, None
-        self._opening.add(self._lasting[-1])
-        return None, self._lasting[-1]
+        wide = self._lasting[-1]
+        self._opening[wide.fixture] = wide
+        return None, wide
 
     def _enter(self, original: Original, owner: Any) -> Any:
         result = original(owner)

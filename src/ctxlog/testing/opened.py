@@ -21,6 +21,18 @@ if TYPE_CHECKING:
 _SHORT = 60
 
 
+class Wide:
+    """One set-up of a fixture of a wider scope; with other parameters it is another one."""
+
+    __slots__ = ("fixture",)
+
+    def __init__(self, fixture: Any) -> None:
+        self.fixture = fixture
+
+    def __str__(self) -> str:
+        return f"the {self.fixture.scope}'s fixture {self.fixture.argname}"
+
+
 class Opened:
     """Something that was opened: what, where, by whom, in which test.
 
@@ -35,7 +47,7 @@ class Opened:
     __slots__ = ("__weakref__", "by", "closed", "context", "fields", "fixture", "places", "task",
                  "test", "thread", "what")  # fmt: skip
 
-    def __init__(self, what: str, test: object, fixture: Any = None) -> None:
+    def __init__(self, what: str, test: object, fixture: Wide | None = None) -> None:
         self.what = what
         self.places = stack(3)
         self.thread = threading.current_thread()
@@ -161,15 +173,10 @@ def said_left(opened: Opened) -> str:
     return f"{opened.what} left open after the test"
 
 
-def named(fixture: Any) -> str:
-    """Return a fixture of a wider scope in words."""
-    return f"the {fixture.scope}'s fixture {fixture.argname}"
-
-
 def said_never(opened: Opened) -> str:
     """Say that it was not closed."""
     ended = "ended" if opened.what.startswith("operation") else "closed"
-    of = f" of {named(opened.fixture)}" if opened.test is None else ""
+    of = f" of {opened.fixture}" if opened.test is None else ""
     return f"{opened.what}{of} was never {ended}: {opened.shown()}"
 
 
