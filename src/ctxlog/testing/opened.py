@@ -184,6 +184,7 @@ def fix_for(opened: Opened) -> str:
     """Return what mends it, in one sentence."""
     if opened.what == "bind_context":
         return FIX_BIND
-    if opened.place is not None and opened.place.is_in_generator:
+    several = len(opened.places) > 1  # a fixture, a context manager: machinery is what steps it
+    if several and opened.place is not None and opened.place.is_in_generator:
         return _IN_GENERATOR
     return FIX_WITH
