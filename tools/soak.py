@@ -15,6 +15,7 @@ import itertools
 import os
 import random
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -30,7 +31,9 @@ HAS_PROPERTIES = re.compile(r"^(?:from|import) hypothesis\b|^@given\b", re.MULTI
 FAILED = re.compile(r"^(?:FAILED|ERROR) (\S+)", re.MULTILINE)
 #: Lines shown of a round that failed.
 SHOWN = 120
-NOTHING_RUN = 5  # pytest's
+#: Seconds of a round, and those it gets to tell what it has found.
+LONGEST, PATIENCE = 180.0, 10.0
+INTERRUPTED, NOTHING_RUN = 2, 5  # pytest's
 
 
 class Round(NamedTuple):
@@ -84,18 +87,25 @@ def rounds(
             yield Round(path, seed, examples, random.Random(seed).choice(thresholds))  # noqa: S311
 
 
-def run(one: Round, seconds: float) -> tuple[int | None, str]:
-    """Run a round; return pytest's exit code, None if the time was up before, and what it said."""
+def run(one: Round, seconds: float) -> tuple[int, str]:
+    """Run a round, no longer than that; return pytest's exit code and what it said."""
     environ = {name: value for name, value in os.environ.items() if name != "CI"}
     command = [sys.executable, "-m", "pytest", *one.options, one.path]
-    try:
-        done = subprocess.run(
-            command, cwd=ROOT, env={**environ, **one.settings}, timeout=seconds,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
-        )  # fmt: skip
-    except subprocess.TimeoutExpired:
-        return None, ""
-    return done.returncode, done.stdout
+    with subprocess.Popen(
+        command, cwd=ROOT, env={**environ, **one.settings},
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    ) as pytest:  # fmt: skip
+        try:
+            said, _ = pytest.communicate(timeout=seconds)
+        except subprocess.TimeoutExpired:
+            pytest.send_signal(signal.SIGINT)  # it tells what it has found so far
+            try:
+                said, _ = pytest.communicate(timeout=PATIENCE)
+            except subprocess.TimeoutExpired:
+                pytest.kill()
+                said, _ = pytest.communicate()
+            return INTERRUPTED, said
+    return pytest.returncode, said
 
 
 def soak(one_after_the_other: Iterator[Round], minutes: float) -> dict[str, str]:
@@ -103,22 +113,22 @@ def soak(one_after_the_other: Iterator[Round], minutes: float) -> dict[str, str]
     end = monotonic() + 60 * minutes
     found: dict[str, str] = {}
     for one in one_after_the_other:
-        left = end - monotonic()
-        if left <= 0:
-            break
         begun = monotonic()
-        code, said = run(one, left)
-        if code is None:  # the last one, cut
+        if begun >= end:
             break
+        code, said = run(one, min(LONGEST, end - begun))
         took = f"{monotonic() - begun:.0f} s"
         told = f"{one.path} seed={one.seed} gc={one.gc} ({took})"
+        failed = FAILED.findall(said)
         if code in (0, NOTHING_RUN):
             print(f"ok      {told}", flush=True)
-            continue
-        print(f"FAILED  {told}", *said.splitlines()[-SHOWN:], sep="\n    ", flush=True)
-        for test in FAILED.findall(said) or [one.path]:
-            again = found.setdefault(test, one.command(test))
-            print(f"    again: {again}", flush=True)
+        elif code == INTERRUPTED and not failed:
+            print(f"cut     {told}", flush=True)
+        else:
+            print(f"FAILED  {told}", *said.splitlines()[-SHOWN:], sep="\n    ", flush=True)
+            for test in failed or [one.path]:
+                again = found.setdefault(test, one.command(test))
+                print(f"    again: {again}", flush=True)
     return found
 
 
@@ -141,6 +151,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     seed = random.SystemRandom().randrange(2**32) if given.seed is None else given.seed
     print(f"{len(paths)} files, {given.minutes:g} minutes, --seed {seed}", flush=True)
     chance = random.Random(seed)  # noqa: S311 - no secret
+    # a shell has its background jobs ignore interrupts, and their children too
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     endless = rounds(paths, given.examples, given.gc, chance)
     found = soak(itertools.islice(endless, given.rounds), given.minutes)
     for again in found.values():

@@ -150,3 +150,40 @@ def test_a_logger_is_left_out_with_those_below_it(project: Project):
     result.stdout.no_fnmatch_line("*'out' has no*")
     project.ini("ctxlog_required = request_id\nctxlog_required_except = web")
     project.run().assert_outcomes(passed=1)
+
+
+def test_what_another_library_had_bound_is_where_it_was_lost(project: Project):
+    """An id of structlog's or loguru's context, a span's trace id: the last place that had it."""
+    project.write(
+        test_it="""
+        import threading, ctxlog, loguru, pytest, structlog
+        from opentelemetry.sdk.trace import TracerProvider
+        from structlog.contextvars import bound_contextvars
+
+        log = ctxlog.get_logger("shop")
+        tracer = TracerProvider(shutdown_on_exit=False).get_tracer("shop")
+
+        def cross():
+            thread = threading.Thread(target=log.info, args=("worked",))
+            thread.start()  # start
+            thread.join()
+
+        @pytest.mark.ctxlog(required=["user"])
+        @pytest.mark.parametrize("bound", [bound_contextvars, loguru.logger.contextualize])
+        def test_bound(bound):
+            with bound(user="u-1"):
+                cross()
+
+        @pytest.mark.ctxlog(required=["trace_id"])
+        def test_span():
+            with tracer.start_as_current_span("query"):
+                cross()
+        """
+    )
+    result = project.run()
+    result.assert_outcomes(failed=3)
+    at = f"at test_it.py:{project.line_of('# start')} in cross"
+    said = result.stdout.str()
+    assert 2 == said.count(f"  last had:  user='u-1' {at}")
+    assert 1 == said.count("  last had:  trace_id='")
+    assert 3 == said.count(f"  lost at:   Thread.start(info) {at}")

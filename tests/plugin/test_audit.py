@@ -154,3 +154,30 @@ def test_a_run_inside_of_a_run_takes_nothing_away(project: Project):
     result.assert_outcomes(failed=2, errors=1)
     assert 2 == result.stdout.str().count("lost at:   Thread.start(info) at ")
     result.stdout.fnmatch_lines(["*bound outside any scope, and left after the test: outer=1"])
+
+
+def test_a_workers_secret_stays_there(project: Project):
+    """What a worker's application masks is masked by who adds up, and still told apart."""
+    project.write(
+        test_it="""
+        import ctxlog, pytest
+        from ctxlog.redact import Redaction
+        log = ctxlog.get_logger("shop")
+
+        @pytest.mark.parametrize("badge", ["hunter-1", "hunter-1", "hunter-2"])
+        def test_it(badge):
+            ctxlog.configure(redact=Redaction(also=["badge"], patterns=["sk-[0-9]+"]))
+            with ctxlog.scope(badge=badge, request_id=f"of sk-{badge[-1]}"):
+                log.info("used")
+            ctxlog.shutdown()
+        """
+    )
+    project.ini("ctxlog_required = badge request_id")
+    result = project.run("-n", "2", "--ctxlog-audit=audit.json", plugins=PLUGINS)
+    result.assert_outcomes(passed=3)
+    text = project.path.joinpath("audit.json").read_text("utf-8")
+    assert "sk-" not in text
+    shared = json.loads(text)["ids_in_two_tests"]
+    assert [("badge", "[redacted]", 2), ("request_id", "of [redacted]", 2)] == [
+        (one["field"], one["value"], len(one["tests"])) for one in shared
+    ]

@@ -334,3 +334,44 @@ def test_who_watches_does_not_fail_a_test(project: Project):
     result.assert_outcomes(passed=3, errors=1)
     result.stdout.fnmatch_lines(["scope left open after the test: request_id='r-1'"])
     result.stdout.fnmatch_lines(["ctxlog could not look at * (errors.watching): AttributeError: *"])
+
+
+def test_a_fixtures_scope_is_not_advised_to_decorate_it(project: Project):
+    """A fixture and a context manager are generators, too: a with block is what mends them."""
+    project.write(
+        test_it="""
+        import contextlib, ctxlog, pytest
+
+        @pytest.fixture
+        def bound():
+            ctxlog.scope(a=1).__enter__()
+            yield
+
+        def test_fixture(bound):
+            pass
+
+        @contextlib.contextmanager
+        def opened():
+            ctxlog.scope(b=2).__enter__()
+            yield
+
+        def test_manager():
+            with opened():
+                pass
+
+        def rows():
+            with ctxlog.scope(c=3):
+                yield 1
+                yield 2
+
+        kept = []
+        def test_rows():
+            kept.append(rows())
+            next(kept[0])
+        """
+    )
+    result = project.run("--ctxlog-guard=strict")
+    result.assert_outcomes(passed=3, errors=3)
+    said = result.stdout.str()
+    assert 2 == said.count("  fix:       open it with a `with` block")
+    assert 1 == said.count("  fix:       a scope around a yield belongs to whoever consumes")

@@ -70,6 +70,20 @@ def test_module(module):
 def test_module_again(module):
     assert "orders" == ctxlog.get_context()["table"]
 
+@pytest.fixture(scope="class")
+def wide():
+    ctxlog.scope(wide=1).__enter__()  # wide
+    yield
+
+class TestWide:
+    def test_wide(self, wide):
+        pass
+    def test_again(self, wide):
+        assert 1 == ctxlog.get_context()["wide"]
+
+def test_not_wide():
+    assert "wide" not in ctxlog.get_context()
+
 @pytest.fixture(scope="module", autouse=True)
 def ended():
     yield
@@ -86,6 +100,7 @@ SAID = {
     "threadpool": "thread * left with request_id='r-2'",
     "open": "scope was never closed: worker='w'",
     "wrapped": "thread wrapped goes on under *request_id='r-3'",
+    "wide": "scope of the class's fixture wide was never closed: wide=1",
     "module": "bound by the module's fixture module, and left after it: table='orders'",
 }
 
@@ -94,7 +109,7 @@ def test_each_is_told_with_its_place(project: Project):
     """Two binds are two findings; what was unbound comes back; pools, threads, fixtures are named."""
     project.write(test_it=LEFT, test_last="import ctxlog\ndef test(): assert 'table' not in ctxlog.get_context()")  # fmt: skip
     result = project.run("--ctxlog-guard=strict")
-    result.assert_outcomes(passed=13, errors=9)
+    result.assert_outcomes(passed=16, errors=10)
     for mark, said in SAID.items():
         result.stdout.fnmatch_lines([
             said, f"  opened at: test_it.py:{project.line_of(f'# {mark}')} in *"
@@ -126,6 +141,17 @@ def bound():
     ctxlog.bind_context(table="orders")
     yield
     ctxlog.unbind_context("table")
+
+@pytest.fixture(scope="module", params=["a", "b"])
+def each(request):
+    ctxlog.bind_context(each=request.param)
+    with ctxlog.scope(each_scope=request.param):
+        yield request.param
+    ctxlog.unbind_context("each")
+
+@pytest.mark.parametrize("n", range(2))
+def test_each(each, n):
+    assert {"each": each, "each_scope": each} == ctxlog.get_context()
 
 def test_bound(bound):
     ctxlog.bind_context(more=1)
@@ -184,7 +210,7 @@ def test_what_only_looks_like_it_is_not_told(project: Project):
     """A fixture that takes back what it bound, another that clears, an initializer, a job at work."""
     project.ini("ctxlog_guard = strict\nfilterwarnings = error\n")
     project.write(test_it=QUIET)
-    project.run().assert_outcomes(passed=8)
+    project.run().assert_outcomes(passed=12)
 
 
 def test_what_other_libraries_keep_is_told_by_the_next_test(project: Project):

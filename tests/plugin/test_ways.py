@@ -287,10 +287,11 @@ SAME = """
             future = loop.create_future()
             loop.call_soon_threadsafe(future.set_result, 1)
             assert 1 == await future
+        before = signal.getsignal(signal.SIGINT)
         asyncio.run(main())
         if importlib.util.find_spec("uvloop") is not None:
             importlib.import_module("uvloop").run(main())
-        assert signal.default_int_handler is signal.getsignal(signal.SIGINT)
+        assert before is signal.getsignal(signal.SIGINT)
 """
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import shlex
 import shutil
+import signal
 import subprocess
 import textwrap
 from itertools import islice
@@ -15,6 +16,7 @@ import pytest
 from tools import soak
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 RARE = """
@@ -82,13 +84,43 @@ def test_a_round_that_cannot_run_is_a_failure(capfd: pytest.CaptureFixture[str])
 
 
 @pytest.mark.usefixtures("project")
-def test_the_time_is_kept(capfd: pytest.CaptureFixture[str]):
-    """A round that is at work when the time is up is cut, and is no find."""
+@pytest.mark.parametrize("stubborn", [False, True])
+def test_the_time_is_kept(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *, stubborn: bool
+):
+    """A round that is at work when the time is up is cut, if need be killed, and is no find."""
+    ignored = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)\n" * stubborn
     soak.ROOT.joinpath("tests", "test_rare.py").write_text(
-        "import time\nfrom hypothesis import given\ntime.sleep(1000)", encoding="utf-8"
+        f"{ignored}import time\nfrom hypothesis import given\ntime.sleep(1000)", encoding="utf-8"
     )
-    assert 0 == soak.main(["--minutes", "0.01"])
-    assert "nothing found" == capfd.readouterr().out.splitlines()[-1]
+    monkeypatch.setattr(soak, "PATIENCE", 1.0)
+    assert 0 == soak.main(["--minutes", "0.05"])
+    first, cut, last = capfd.readouterr().out.splitlines()
+    assert first.startswith("1 files")
+    assert cut.startswith("cut     tests/test_rare.py")
+    assert "nothing found" == last
+
+
+@pytest.fixture
+def background() -> Iterator[None]:
+    """Ignore interrupts, as a shell has its background jobs do."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("project", "background")
+def test_what_a_cut_round_has_found_is_told(capfd: pytest.CaptureFixture[str]):
+    """A test that failed before its round was interrupted is a find; also in the background."""
+    cut = (
+        "import signal\n@given(st.none())\ndef test_cut(none): signal.raise_signal(signal.SIGINT)\n"
+    )
+    rare = textwrap.dedent(RARE).replace("150", "15") + cut
+    soak.ROOT.joinpath("tests", "test_rare.py").write_text(rare, encoding="utf-8")
+    assert 1 == soak.main(["--rounds", "1", "--examples", "1", "--gc", "5"])
+    said = capfd.readouterr().out
+    assert "KeyboardInterrupt" in said
+    assert "1 tests failed" == said.splitlines()[-1]
 
 
 def test_a_seed_gives_the_same_rounds():

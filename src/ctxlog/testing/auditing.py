@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from hashlib import blake2b
+from secrets import token_hex
 from typing import TYPE_CHECKING, Any
 
 from ctxlog.testing.shown import redaction
@@ -17,6 +20,9 @@ MAX_IDS, MAX_PLACES = 20_000, 1_000
 SHOWN = 10
 #: Fields that belong to one piece of work each.
 ID_FIELDS = ("request_id", "trace_id")
+_APART = "\0"
+#: The same in all workers of a run with pytest-xdist, and nowhere else.
+_RUN = os.environ.get("PYTEST_XDIST_TESTRUNUID", token_hex(16)).encode()[:64]
 
 
 class Audit:
@@ -46,7 +52,7 @@ class Audit:
             for name in self.names:
                 value = record.value(name)
                 if type(value) is str or type(value) is int:
-                    self._seen(name, str(value), test)
+                    self._seen(name, _kept(name, str(value)), test)
         for loss in losses:
             boundary, at = loss.key
             self._lost((loss.name, boundary, at, loss.at), 1)
@@ -98,7 +104,7 @@ class Audit:
     def shared(self) -> list[dict[str, Any]]:
         """Return the ids that more than one test had."""
         return [
-            {"field": name, "value": _masked(name, value), "tests": sorted(tests)}
+            {"field": name, "value": value.partition(_APART)[0], "tests": sorted(tests)}
             for (name, value), tests in sorted(self.ids.items())
             if len(tests) > 1
         ]
@@ -143,6 +149,10 @@ class Audit:
         return told
 
 
-def _masked(name: str, value: str) -> str:
+def _kept(name: str, value: str) -> str:
+    """Return a value as it may be kept: a masked one with what tells it from others of this run."""
     masks = redaction()
-    return str(masks.mask if masks.is_secret(name) else masks.apply({name: value})[name])
+    shown = str(masks.mask if masks.is_secret(name) else masks.apply({name: value})[name])
+    if shown == value:
+        return value
+    return f"{shown}{_APART}{blake2b(value.encode(errors='replace'), key=_RUN).hexdigest()}"

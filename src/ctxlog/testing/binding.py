@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import sys
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ctxlog.activity import fields_on_stack
 from ctxlog.context.fields import CURRENT, ROOT, Fields, Frame
-from ctxlog.testing.opened import FIX_BIND, Leak, Opened, Tracked, chain
+from ctxlog.testing.opened import FIX_BIND, Leak, Opened, Tracked, Wide, chain
 from ctxlog.testing.shown import shown_all
 from ctxlog.testing.workers import in_job, is_worker
 
@@ -33,23 +33,21 @@ class Bound(Opened):
         gone: what it unbound, by name: the value.
         binders: who had bound that, by name.
         earlier: the binds before it in this context whose doing still shows.
-        fixture: the fixture of a wider scope that it was done in.
         of_worker: whether a job of a pool did it.
     """
 
-    __slots__ = ("binders", "earlier", "fixture", "gone", "of_worker")
+    __slots__ = ("binders", "earlier", "gone", "of_worker")
 
     def __init__(
-        self, before: Frame, have: Mapping[str, object], test: object, fixture: Any
+        self, before: Frame, have: Mapping[str, object], test: object, fixture: Wide | None
     ) -> None:
-        super().__init__("bind_context", test)
+        super().__init__("bind_context", test, fixture)
         had = before.fields.values
         self.fields = {n: v for n, v in have.items() if had.get(n, _MISSING) is not v}
         self.gone = {n: v for n, v in had.items() if n not in have}
         known = all_of(before)
         self.binders = {n: one for one in known for n in one.fields if n in self.gone}
         self.earlier = tuple(one for one in known if one.shows(have))[-EARLIER:]
-        self.fixture = fixture
         self.of_worker = False
 
     def shows(self, have: Mapping[str, object]) -> bool:
@@ -75,22 +73,19 @@ class Binding:
 
     def __init__(self) -> None:
         self._in_threads: list[Bound] = []
-        self._fixtures: set[Any] = set()  # those of wider scopes that have bound
-        self._ended: set[Any] = set()
+        self._ended: frozenset[Wide] = frozenset()
         self._told_import = False
 
     @property
     def is_clean(self) -> bool:
         """Whether nothing was bound that has to be looked at."""
-        return not self._in_threads and not self._ended
+        return not self._in_threads
 
-    def note(self, before: Frame, test: object, fixture: Any) -> None:
+    def note(self, before: Frame, test: object, fixture: Wide | None) -> None:
         """Something was bound, or unbound, in the current frame, which no scope owns."""
         frame = CURRENT.get()
         have = frame.fields.values
         opened = Bound(before, have, test, fixture)
-        if test is None and fixture is not None:
-            self._fixtures.add(fixture)
         CURRENT.set(Tracked(frame, opened))
         here = threading.current_thread()
         for one in self._in_threads:
@@ -106,12 +101,6 @@ class Binding:
             opened.of_worker = True
         self._in_threads.append(opened)
 
-    def ended(self, fixture: Any) -> None:
-        """A fixture has been torn down."""
-        if fixture in self._fixtures:
-            self._fixtures.discard(fixture)
-            self._ended.add(fixture)
-
     def at_import(self) -> list[Leak]:
         """Return what is bound already as the first test begins, once."""
         first, self._told_import = not self._told_import, True
@@ -122,8 +111,9 @@ class Binding:
         said = f"bound before the first test, and there for all of them: {told}"
         return [Leak(said, ("at import, or in a conftest's or plugin's hook",), _FIX_IMPORT)]
 
-    def finish(self, before: Frame) -> list[Leak]:
-        """Return what the test has left bound or unbound; put back what can be."""
+    def finish(self, before: Frame, ended: frozenset[Wide]) -> list[Leak]:
+        """Return what the test, and fixtures that have ended, left so; put back what can be."""
+        self._ended = ended
         after = CURRENT.get()
         low = bottom(after)
         known = all_of(low)
@@ -134,7 +124,6 @@ class Binding:
                 found.extend(self._of_test(one, have, had))
             if low is after and (low is not before or self._ended):
                 self._put_back(low, before, known)
-        self._ended.clear()
         return found
 
     def _of_test(
@@ -144,8 +133,7 @@ class Binding:
         if one.test is None:
             if one.fixture not in self._ended or not bound:
                 return []
-            by = f"the {one.fixture.scope}'s fixture {one.fixture.argname}"
-            said = f"bound by {by}, and left after it: {shown_all(bound)}"
+            said = f"bound by {one.fixture}, and left after it: {shown_all(bound)}"
             return [Leak(said, one.places, _FIX_FIXTURE)]
         found = []
         new = {n: v for n, v in bound.items() if had.get(n, _MISSING) is not v}

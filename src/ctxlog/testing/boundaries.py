@@ -115,7 +115,7 @@ def _ask(
 #: Asked inside a loop, and not awaited yet: what, and where.
 waiting: dict[object, tuple[str, tuple[Place, ...]]] = {}
 MOST = 100
-_NAMES = {_ALL: "assert_propagates", _ISOLATED: "assert_isolated"}
+_NAMES: dict[_Questions, str] = {_ALL: "assert_propagates", _ISOLATED: "assert_isolated"}
 
 
 def _finished(asked: Any, answers: Answers, questions: tuple[str, ...]) -> Any:

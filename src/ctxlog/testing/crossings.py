@@ -13,6 +13,9 @@ from threading import RLock
 from typing import Any
 
 from ctxlog.context.fields import CURRENT, Fields
+from ctxlog.context.foreign import foreign_values
+from ctxlog.context.spans import current_ids
+from ctxlog.testing.blind import looking
 from ctxlog.testing.places import Place
 
 THREAD, RAW, SUBMIT, POOL = "thread", "raw thread", "submit", "pool"
@@ -32,12 +35,26 @@ class Crossing:
         what: what was handed over, in words.
         place: where.
         fields: what was bound there.
+        foreign: what other libraries had bound there.
+        ids: a current span's, else the entry's.
         opened: the place where that was bound, if it is known.
         parent: the way the work had come until then.
         taker: for an item of a queue, the way that who took it had come.
     """
 
-    __slots__ = ("fields", "kind", "name", "opened", "parent", "place", "steps", "taker", "what")
+    __slots__ = (
+        "fields",
+        "foreign",
+        "ids",
+        "kind",
+        "name",
+        "opened",
+        "parent",
+        "place",
+        "steps",
+        "taker",
+        "what",
+    )
 
     def __init__(self, kind: str, name: str, what: object, depth: int = 3) -> None:
         frame = CURRENT.get()
@@ -49,6 +66,10 @@ class Crossing:
         if fields.operation is not None:  # what holds an operation keeps it from being abandoned
             fields = Fields(fields.values, fields.ids)
         self.fields: Fields = fields
+        self.ids = current_ids() or fields.ids
+        self.foreign: dict[str, object] | None = None
+        with looking():
+            self.foreign = foreign_values()
         self.opened: Place | None = getattr(getattr(frame, "opened", None), "place", None)
         parent = ORIGIN.get()
         self.steps: int = 0 if parent is None else parent.steps + 1
@@ -59,9 +80,10 @@ class Crossing:
 
     def value(self, name: str) -> object:
         """Return what was bound under a name where the work was handed over."""
-        if name in self.fields.values:
-            return self.fields.values[name]
-        return getattr(self.fields.ids, name, None) if name in ("trace_id", "span_id") else None
+        for values in (self.fields.values, self.foreign):
+            if values and name in values:
+                return values[name]
+        return getattr(self.ids, name, None) if name in ("trace_id", "span_id") else None
 
 
 #: The way the work that runs here has come.

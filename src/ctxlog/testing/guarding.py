@@ -34,6 +34,7 @@ from ctxlog.testing.opened import (
     Leak,
     Opened,
     Tracked,
+    Wide,
     bound_by,
     chain,
     fix_for,
@@ -88,7 +89,9 @@ class Guard:
         self._found: list[tuple[Opened | None, Leak]] = []
         self._before: Frame = CURRENT.get()
         self._test: object = None
-        self._lasting: list[Any] = []
+        self._lasting: list[Wide] = []
+        self._opening: dict[Any, Wide] = {}  # fixtures of wider scopes that have opened or bound
+        self._ended: frozenset[Wide] = frozenset()  # of these, those that were torn down since
 
     # -- one test -----------------------------------------------------------------------------
 
@@ -110,7 +113,7 @@ class Guard:
         Args:
             fixture: whose ``scope`` and ``argname`` are told if that outlives it, too.
         """
-        self._lasting.append(fixture)
+        self._lasting.append(Wide(fixture))
         try:
             with self._strangers.lasting():
                 yield
@@ -119,7 +122,9 @@ class Guard:
 
     def ended(self, fixture: Any) -> None:
         """A fixture has been torn down."""
-        self._binding.ended(fixture)
+        wide = self._opening.pop(fixture, None)
+        if wide is not None:
+            self._ended |= {wide}
 
     def finish(self) -> list[Leak]:
         """The test has ended: return what it left, and put back the context it began with."""
@@ -130,6 +135,7 @@ class Guard:
             or self._open
             or self._spans
             or self._threads
+            or self._ended
             or waiting
             or not self._binding.is_clean
         ):
@@ -138,14 +144,14 @@ class Guard:
         found = self._found
         seen = {id(opened) for opened, _ in found if opened is not None}
         self._left_open(after, found, seen)
-        found += [(None, leak) for leak in self._binding.finish(self._before)]
+        found += [(None, leak) for leak in self._binding.finish(self._before, self._ended)]
         self._never_closed(found, seen)
         self._left_in_threads(found)
         while waiting:
             _, (asked, places) = waiting.popitem()
             said = f"{asked} was never awaited: it has asserted nothing"
             found.append((None, Leak(said, places, "await it")))
-        self._found = []
+        self._found, self._ended = [], frozenset()
         return [leak for _, leak in found]
 
     def check_here(self) -> None:
@@ -163,17 +169,20 @@ class Guard:
         below = {id(link) for link in chain(self._before)}
         kept = leaked = False
         frame: Frame | None = after
-        while frame is not None and id(frame) not in below:
+        while frame is not None and (id(frame) not in below or self._has_ended(frame)):
             opened = getattr(frame, "opened", None)
             if isinstance(opened, Bound):
                 break  # below all scopes; told by itself
-            if opened is None or opened.test is None:
+            if opened is None or self._lasts(opened):
                 kept = True  # a module's fixture; a frame that ends by itself
             else:
                 leaked = True
                 if id(opened) not in seen:
                     seen.add(id(opened))
-                    said = f"{said_left(opened)}: {opened.shown()}"
+                    of_test = opened.test is not None
+                    said = (
+                        f"{said_left(opened)}: {opened.shown()}" if of_test else said_never(opened)
+                    )
                     found.append((opened, Leak(said, opened.places, fix_for(opened))))
             frame = frame.parent
         if leaked and not kept:  # the next test must not begin with it
@@ -236,8 +245,22 @@ class Guard:
         while self._patches:
             self._patches.pop().remove()
 
-    def _owning_test(self) -> object:
-        return None if self._lasting else self._test
+    def _lasts(self, opened: Opened) -> bool:
+        """Whether it outlives the test by right."""
+        return opened.test is None and opened.fixture not in self._ended
+
+    def _has_ended(self, frame: Frame) -> bool:
+        """Whether a fixture has opened it that was torn down."""
+        opened = getattr(frame, "opened", None)
+        return opened is not None and opened.test is None and not self._lasts(opened)
+
+    def _owner(self) -> tuple[object, Any]:
+        """Return the test that opens something here, or the fixture of a wider scope."""
+        if not self._lasting:
+            return self._test, None
+        wide = self._lasting[-1]
+        self._opening[wide.fixture] = wide
+        return None, wide
 
     def _enter(self, original: Original, owner: Any) -> Any:
         result = original(owner)
@@ -246,7 +269,7 @@ class Guard:
             return result
         probed = PROBE in frame.fields.values  # assert_isolated tells of it by itself
         if frame.owner is owner and not probed and len(self._open) < MAX_OPEN:
-            opened = Opened(kind_of_owner(owner), self._owning_test())
+            opened = Opened(kind_of_owner(owner), *self._owner())
             opened.fields = bound_by(frame)
             CURRENT.set(Tracked(frame, opened))
             self._open.setdefault(id(owner), []).append(opened)
@@ -307,15 +330,13 @@ class Guard:
             if opened is not None:
                 CURRENT.set(Tracked(frame, opened))
             return result
-        self._binding.note(
-            before, self._owning_test(), self._lasting[-1] if self._lasting else None
-        )
+        self._binding.note(before, *self._owner())
         return result
 
     def _start(self, original: Original, thread: Any, *args: Any, **kwargs: Any) -> Any:
         fields = _carried_by(thread)
         if fields and not is_machinery(thread):
-            opened = Opened(f"thread {thread.name}", self._owning_test())
+            opened = Opened(f"thread {thread.name}", *self._owner())
             opened.fields = fields
             if opened.test is not None:
                 self._threads[thread] = opened
@@ -332,7 +353,7 @@ class Guard:
     def _span(self, original: Original, span: Any, *args: Any, **kwargs: Any) -> Any:
         done = original(span, *args, **kwargs)
         if len(self._spans) < MAX_OPEN:
-            self._spans[id(span)] = Opened(f"span {span.name!r}", self._owning_test())
+            self._spans[id(span)] = Opened(f"span {span.name!r}", *self._owner())
         return done
 
     def _end(self, original: Original, span: Any, *args: Any, **kwargs: Any) -> Any:

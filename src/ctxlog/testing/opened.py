@@ -21,6 +21,18 @@ if TYPE_CHECKING:
 _SHORT = 60
 
 
+class Wide:
+    """One set-up of a fixture of a wider scope; with other parameters it is another one."""
+
+    __slots__ = ("fixture",)
+
+    def __init__(self, fixture: Any) -> None:
+        self.fixture = fixture
+
+    def __str__(self) -> str:
+        return f"the {self.fixture.scope}'s fixture {self.fixture.argname}"
+
+
 class Opened:
     """Something that was opened: what, where, by whom, in which test.
 
@@ -29,12 +41,13 @@ class Opened:
         places: the application's innermost places, the first is where.
         thread, task: who opened it.
         test: the test in which; ``None`` for what outlives it by right.
+        fixture: the fixture of a wider scope in which.
     """
 
-    __slots__ = ("__weakref__", "by", "closed", "context", "fields", "places", "task",
+    __slots__ = ("__weakref__", "by", "closed", "context", "fields", "fixture", "places", "task",
                  "test", "thread", "what")  # fmt: skip
 
-    def __init__(self, what: str, test: object) -> None:
+    def __init__(self, what: str, test: object, fixture: Wide | None = None) -> None:
         self.what = what
         self.places = stack(3)
         self.thread = threading.current_thread()
@@ -43,6 +56,7 @@ class Opened:
         self.by: weakref.ref[Any] | None = None if running is None else weakref.ref(running)
         self.context = context_id(running)
         self.test = test
+        self.fixture = fixture
         self.fields: dict[str, object] = {}
         self.closed = False
 
@@ -162,13 +176,15 @@ def said_left(opened: Opened) -> str:
 def said_never(opened: Opened) -> str:
     """Say that it was not closed."""
     ended = "ended" if opened.what.startswith("operation") else "closed"
-    return f"{opened.what} was never {ended}: {opened.shown()}"
+    of = f" of {opened.fixture}" if opened.test is None else ""
+    return f"{opened.what}{of} was never {ended}: {opened.shown()}"
 
 
 def fix_for(opened: Opened) -> str:
     """Return what mends it, in one sentence."""
     if opened.what == "bind_context":
         return FIX_BIND
-    if opened.place is not None and opened.place.is_in_generator:
+    several = len(opened.places) > 1  # a fixture, a context manager: machinery is what steps it
+    if several and opened.place is not None and opened.place.is_in_generator:
         return _IN_GENERATOR
     return FIX_WITH

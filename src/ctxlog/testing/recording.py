@@ -28,6 +28,7 @@ from ctxlog.runtime import runtime
 from ctxlog.stamps import Stamp, stamp_now
 from ctxlog.testing.crossings import ORIGIN, Crossing, task_now
 from ctxlog.testing.places import Place, application
+from ctxlog.testing.shown import remember
 from ctxlog.testing.unseen import Unseen
 from ctxlog.tracebacks import resolve
 from ctxlog.values import freeze_fields
@@ -342,9 +343,18 @@ def _close_loguru() -> None:
 _pipeline = Patch(Pipeline, "process", _process)
 
 
+def _made(original: Any, pipeline: Pipeline, *args: Any, **more: Any) -> None:
+    original(pipeline, *args, **more)
+    remember(pipeline.redaction)  # also when it is gone before anything is told
+
+
+_making = Patch(Pipeline, "__init__", _made)
+
+
 def _open() -> None:
     runtime.watch(_around_emit)
     _pipeline.apply()
+    _making.apply()
     _unseen["logging"] = Unseen(logging.Logger, "callHandlers", "logging", _before_logging, _done)
     when_loaded(_STRUCTLOG, _open_structlog)
     when_loaded(_LOGURU, _open_loguru)
@@ -357,4 +367,5 @@ def _close() -> None:
     while _unseen:
         _unseen.popitem()[1].remove()
     _pipeline.remove()
+    _making.remove()
     runtime.watch(None)

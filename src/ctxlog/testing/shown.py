@@ -40,11 +40,11 @@ class _Known:
 _known = _Known()
 
 
-def remember() -> None:
-    """Remember what the application masks now."""
-    found = getattr(runtime.pipeline, "redaction", None)
-    if isinstance(found, Redaction):
-        _known.add(found)
+def remember(found: object = None) -> None:
+    """Remember what a pipeline masks: the given redaction, else that of the one configured now."""
+    known = found or getattr(runtime.pipeline, "redaction", None)
+    if isinstance(known, Redaction) and known is not _known.together:
+        _known.add(known)
 
 
 def redaction() -> Redaction:
