@@ -35,6 +35,8 @@ TIMEOUT = 30.0
 MAX_HANGING = 2
 #: Seconds an idle worker waits for more before it ends.
 IDLE = 5.0
+#: Seconds that a flush waits before it looks again, see :mod:`ctxlog.sinks.queue`.
+LOOK_AGAIN = 0.05
 #: Seconds for what waits when the interpreter exits or another configuration takes over.
 STOP = 5.0
 
@@ -124,8 +126,11 @@ class HookSink(Sink):
         if self._worker is not None or not self._waiting:
             return True
         exits.stop_at_exit(self)
-        call = self._worker = _Call()
+        call = _Call()
         worker = Thread(target=self._work, args=(call,), name=f"ctxlog {self.name}", daemon=True)
+        if self._worker is not None:  # started meanwhile, by what has interrupted this
+            return True
+        self._worker = call
         try:
             worker.start()
         except RuntimeError:  # the interpreter is ending, or may have no more threads
@@ -225,7 +230,7 @@ class HookSink(Sink):
                 pause = self.timeout if call.began is None else call.began + self.timeout - now
                 if until is not None:
                     pause = min(pause, until - now)
-                self._changed.wait(max(pause, 0.001))
+                self._changed.wait(min(max(pause, 0.001), LOOK_AGAIN))
         return True
 
     def stop(self, timeout: float | None = None) -> bool:

@@ -24,6 +24,11 @@ if TYPE_CHECKING:
     from ctxlog.sinks.sink import Sink
 
 
+#: A flush or a stop waits no longer without looking again. What interrupts it between its look and
+#: its wait, and waits for the queue itself, lets go of the guard: the change may come before the wait.
+LOOK_AGAIN = 0.05
+
+
 class QueueSink(Writer):
     """A bounded queue and its writer in front of ``inner``, which only the writer calls.
 
@@ -115,11 +120,9 @@ class QueueSink(Writer):
             self._urgent += 1
             try:
                 while not self._passed(ticket) and not self._closed:
-                    left = None if end is None else end - self.clock()
-                    if left is not None and left <= 0:
-                        return False
                     self._ring()
-                    self.changed.wait(left)
+                    if not self._wait(end):
+                        return False
                 return self._passed(ticket)
             finally:
                 self._urgent -= 1
@@ -148,7 +151,7 @@ class QueueSink(Writer):
                 in_time = self._wait(end)
             if not self._closed:
                 self._close_queue()
-            while in_time and self._alive and get_ident() != self._thread.ident:
+            while in_time and self._alive and get_ident() != self._writer():
                 in_time = self._wait(end)
         self._late_all()
         return in_time and not self._stuck
@@ -158,10 +161,11 @@ class QueueSink(Writer):
 
     def _wait(self, end: float | None) -> bool:
         """Wait for a change until ``end``; whether there is time left."""
-        left = None if end is None else end - self.clock()
-        if left is not None and left <= 0:
+        left = LOOK_AGAIN if end is None else end - self.clock()
+        # nor for a writer that is being started by what this call has interrupted
+        if left <= 0 or get_ident() == self._starting:
             return False
-        self.changed.wait(left)
+        self.changed.wait(min(left, LOOK_AGAIN))
         return True
 
     def _close_queue(self) -> None:

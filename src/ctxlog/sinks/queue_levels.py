@@ -97,7 +97,11 @@ class LevelQueueSink(QueueSink):
         return counted(self._number)
 
     def _passed(self, ticket: int) -> bool:
-        waiting = [lane[0][0] for lane in (self._queue, self._high) if lane]
-        if self._left:
-            waiting.append(self._taken[0][1])
-        return not waiting or min(waiting) >= ticket
+        while True:
+            try:
+                waiting = [lane[0][0] for lane in (self._queue, self._high) if lane]
+                if self._left:
+                    waiting.append(self._taken[0][1])
+            except IndexError:  # what interrupted this has waited, and let go of the guard
+                continue
+            return not waiting or min(waiting) >= ticket

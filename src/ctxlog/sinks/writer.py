@@ -36,30 +36,46 @@ class Writer(Backlog):
             return
 
     def _writer(self) -> int | None:
-        return self._thread.ident if self._alive else None
+        return self._thread.ident if self._alive and self._thread is not None else None
 
     def _start(self) -> None:
         with self.guard:
-            if self._alive or self._closed:
-                return
-            exits.stop_at_exit(self)
-            self._resource = get_resource()  # a shutdown forgets it before the last notice
-            self._life += 1
-            self._alive = True
-            # in an empty context: what it writes belongs to no request
-            self._thread = Thread(
-                target=Context().run,
-                args=(self._run, self._life),
-                name=f"ctxlog writer {self.id}",
-                daemon=True,
-            )
+            # what interrupts this very start comes in too: there is one place, and one step takes it
+            before, self._starting = self._starting, get_ident()
             try:
-                self._thread.start()
-            except RuntimeError:  # the interpreter is ending, or may have no more threads
-                self._alive = False
-            else:
-                return
-        self._late_all()
+                if self._closed or not self._place:
+                    return
+                try:
+                    self._place.pop()
+                except IndexError:
+                    return
+                started = self._start_thread()
+            finally:
+                self._starting = before
+        if not started:
+            self._late_all()
+
+    def _start_thread(self) -> bool:
+        exits.stop_at_exit(self)
+        self._resource = get_resource()  # a shutdown forgets it before the last notice
+        self._life += 1
+        # in an empty context: what it writes belongs to no request
+        self._thread = Thread(
+            target=Context().run,
+            args=(self._run, self._life),
+            name=f"ctxlog writer {self.id}",
+            daemon=True,
+        )
+        self._alive = True
+        try:
+            self._thread.start()
+        except BaseException as error:
+            self._alive = False
+            self._place.append(None)
+            if isinstance(error, RuntimeError):  # it is ending, or may have no more threads
+                return False
+            raise  # Ctrl-C
+        return True
 
     def _run(self, life: int) -> None:
         try:
@@ -79,6 +95,7 @@ class Writer(Backlog):
             self._put_back(self._count_unknown())
             self._noticing = False
             self._alive = False
+            self._place.append(None)
             self._death = last_resort.said(self.inner.name, error)
             self._life += 1
             counters.add("queue.writer_died")
@@ -142,9 +159,12 @@ class Writer(Backlog):
             batch = self._batch = []
             append, pop = batch.append, self._pop
             number = min(self._waiting(), self.options.batch)
-            for _ in repeat(None, number):
-                append(pop())
-                self._left += 1
+            try:
+                for _ in repeat(None, number):
+                    append(pop())
+                    self._left += 1
+            except IndexError:  # a finaliser has logged in between, and made room for its line
+                pass
             if not self._closing:
                 self.room = self.options.size - self._left
             return batch
