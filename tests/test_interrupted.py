@@ -13,7 +13,7 @@ from benchmarks.faults.child import finish, start
 from ctxlog import annotate, entry, get_logger, operation
 from ctxlog.adapters.otel.metrics import Count
 from ctxlog.context.snapshot import snapshot
-from ctxlog.control import Watcher
+from ctxlog.control.files import Watcher
 from ctxlog.kubernetes.calls import Calls
 from ctxlog.kubernetes.work import WorkQueue
 from ctxlog.operations import Work
@@ -24,7 +24,7 @@ from ctxlog.sinks.hook import HookSink
 from ctxlog.sinks.queue import QueueSink
 from ctxlog.sinks.queue_levels import LevelQueueSink
 from ctxlog.sinks.queue_options import POLICIES, QueueOptions
-from ctxlog.testing.crossings import _Waiting
+from ctxlog.testing.crossings import Waiting
 from tests.interrupting import interrupted
 from tests.kit import configured, moved
 
@@ -362,11 +362,11 @@ def test_labels_while_labels_are_made() -> None:
 
 def test_a_put_while_something_is_put() -> None:
     """A handler that puts and gets as something is put and taken: nothing hangs or fails."""
-    made: list[_Waiting] = []
+    made: list[Waiting] = []
     item: Any = object()
 
     def work() -> None:
-        made[:] = [_Waiting()]
+        made[:] = [Waiting()]
         made[0].put(1, item, item)
         made[0].got(1, item)
 
