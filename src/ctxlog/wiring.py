@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ctxlog import options as read
 from ctxlog.carriers import wire
+from ctxlog.context.border import border
 from ctxlog.context.fields import policy
 from ctxlog.context.resource import set_resource
 from ctxlog.doors import close_doors, open_doors, set_stdlib_level
@@ -166,6 +167,7 @@ def configure(  # noqa: C901, PLR0913 - the front door's contract: every option 
             policy.strict = strictly
             set_resource(fields)
             wire.set(written, allowed)
+            border.set(redaction)
             open_doors(
                 level=base,
                 levels=by_name,
@@ -383,6 +385,7 @@ def shutdown(timeout: float | None = None) -> bool:
         policy.strict = False
         set_resource()
         wire.set()
+        border.set()
         close_doors()
     if before is None:
         return True
