@@ -50,7 +50,7 @@ class QueueSink(Writer):
 
     def _hot_write(self) -> Callable[..., None]:
         queue, append = self._queue, self._queue.append
-        full, ring = self._full, self._ring
+        full, wake = self._full, self._wake
 
         def write(line: Any, _: int = 0) -> None:
             if len(queue) >= self.room or (self.inside and get_ident() == self.inside):
@@ -58,7 +58,7 @@ class QueueSink(Writer):
                 return
             append(line)
             if len(queue) >= self.wake_at:
-                ring()
+                wake()
 
         return write
 

@@ -41,7 +41,7 @@ class LevelQueueSink(QueueSink):
     def _hot_write(self) -> Callable[..., None]:
         low, high, number = self._queue, self._high, self._number
         add_low, add_high = low.append, high.append
-        full, ring, border = self._full, self._ring, self._level
+        full, wake, border = self._full, self._wake, self._level
 
         def write(line: Any, level: int = 0) -> None:
             if len(low) + len(high) >= self.room or (self.inside and get_ident() == self.inside):
@@ -52,7 +52,7 @@ class LevelQueueSink(QueueSink):
             else:
                 add_high((next(number), line))
             if len(low) + len(high) >= self.wake_at:
-                ring()
+                wake()
 
         return write
 

@@ -23,6 +23,23 @@ _UNTOLD = frozenset({"reentrant"})
 class Writer(Backlog):
     """A backlog with a thread that writes it. Nothing runs until the first line."""
 
+    def _wake(self) -> None:
+        """Ring for a line; those that follow need not, until the writer has looked.
+
+        It says itself what wakes it each time it looks: before it sleeps, and as it lingers.
+        """
+        try:
+            if self.guard.acquire(
+                blocking=False
+            ):  # else somebody is at it; the next line rings too
+                try:
+                    if not self._closing:
+                        self.wake_at = NEVER
+                finally:
+                    self.guard.release()
+        finally:
+            self._ring()
+
     def _ring(self) -> None:
         """Wake the writer; start it if there is none."""
         if self._closed:
@@ -53,6 +70,7 @@ class Writer(Backlog):
             finally:
                 self._starting = before
         if not started:
+            self._set_wake_at(1)
             self._late_all()
 
     def _start_thread(self) -> bool:
@@ -70,8 +88,10 @@ class Writer(Backlog):
         try:
             self._thread.start()
         except BaseException as error:
-            self._alive = False
-            self._place.append(None)
+            if self._thread.ident is None:
+                self._alive = False
+                self._life += 1
+                self._place.append(None)
             if isinstance(error, RuntimeError):  # it is ending, or may have no more threads
                 return False
             raise  # Ctrl-C
@@ -146,8 +166,10 @@ class Writer(Backlog):
         """Wait until a batch is worth writing."""
         options = self.options
         end = self.clock() + options.batch_seconds
-        self._set_wake_at(options.batch)
-        while not (self._urgent or self._closing) and self._waiting() < options.batch:
+        while not (self._urgent or self._closing):
+            self._set_wake_at(options.batch)
+            if self._waiting() >= options.batch:
+                return
             left = end - self.clock()
             if left <= 0 or not self._bell.acquire(timeout=left):
                 return
