@@ -74,7 +74,7 @@ def interrupted(
     said: SimpleQueue[BaseException | int | str] = SimpleQueue()
 
     def run() -> None:
-        number = 0
+        number, again = 0, True
         try:
             while True:
                 interrupt = _Interrupt(number * every, handler, files)
@@ -85,6 +85,9 @@ def interrupted(
                     work()
                 finally:
                     sys.settrace(before)
+                if interrupt.where is None and not number and again:
+                    again = False  # from Python 3.12 on code may be told of from its second call on
+                    continue
                 if interrupt.where is None:
                     said.put(number)
                     return

@@ -63,8 +63,7 @@ class Backlog(Sink):
         self._left = 0  # lines of it that are not settled yet
         self._hand = 0  # those of them that the sink is being given
         self._alive = False
-        self._place: deque[None] = deque([None])  # empty when somebody has started a writer
-        self._starting = 0  # the thread that does so now
+        self._starting = 0  # the thread that starts the writer now
         self._thread: Thread | None = None
         self._noticing = False
         self._urgent = 0  # callers of flush

@@ -57,18 +57,15 @@ class Writer(Backlog):
 
     def _start(self) -> None:
         with self.guard:
-            # what interrupts this very start comes in too: there is one place, and one step takes it
-            before, self._starting = self._starting, get_ident()
+            if self._starting:  # this very start was interrupted by what comes in here
+                return
+            self._starting = get_ident()  # only then the look: what came before has ended
             try:
-                if self._closed or not self._place:
-                    return
-                try:
-                    self._place.pop()
-                except IndexError:
+                if self._alive or self._closed:
                     return
                 started = self._start_thread()
             finally:
-                self._starting = before
+                self._starting = 0
         if not started:
             self._set_wake_at(1)
             self._late_all()
@@ -91,7 +88,6 @@ class Writer(Backlog):
             if self._thread.ident is None:
                 self._alive = False
                 self._life += 1
-                self._place.append(None)
             if isinstance(error, RuntimeError):  # it is ending, or may have no more threads
                 return False
             raise  # Ctrl-C
@@ -115,7 +111,6 @@ class Writer(Backlog):
             self._put_back(self._count_unknown())
             self._noticing = False
             self._alive = False
-            self._place.append(None)
             self._death = last_resort.said(self.inner.name, error)
             self._life += 1
             counters.add("queue.writer_died")
