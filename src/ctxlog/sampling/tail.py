@@ -222,6 +222,11 @@ class Tail:
             self._release(request)
         self._requests = {}
 
+    def give_up(self) -> None:
+        """Drop and count what is held still: a sink keeps :meth:`close` from coming to its end."""
+        for request in list(self._requests.values()):
+            self._drop(request)
+
 
 class Held(BaseException):
     """Raised to the pipeline: hold this line; :meth:`keep` takes what writes it."""
@@ -242,6 +247,18 @@ def close_all(processors: Iterable[object], staying: Iterable[object] = ()) -> N
     for processor in processors:
         if isinstance(processor, Tail) and id(processor) not in kept:
             processor.close()
+
+
+def any_held(processors: Iterable[object]) -> bool:
+    """Say whether a sampler among a configuration's processors holds a line."""
+    return any(isinstance(processor, Tail) and processor.held for processor in processors)
+
+
+def give_up_all(processors: Iterable[object]) -> None:
+    """Drop and count what the samplers among a configuration's processors still hold."""
+    for processor in processors:
+        if isinstance(processor, Tail):
+            processor.give_up()
 
 
 def _in_child() -> None:

@@ -127,6 +127,13 @@ class QueueSink(Writer):
             finally:
                 self._urgent -= 1
 
+    def hurry(self, *, on: bool) -> None:
+        """Linger no more, until told that there is no hurry."""
+        with self.changed:
+            self._urgent += 1 if on else -1
+            if on and self.depth:
+                self._ring()
+
     def stop(self, timeout: float | None = None) -> bool:
         """Write what waits, then end the writer; past ``timeout`` seconds count what is left.
 
@@ -162,8 +169,8 @@ class QueueSink(Writer):
     def _wait(self, end: float | None) -> bool:
         """Wait for a change until ``end``; whether there is time left."""
         left = LOOK_AGAIN if end is None else end - self.clock()
-        # nor for a writer that is being started by what this call has interrupted
-        if left <= 0 or get_ident() == self._starting:
+        # nor for itself, or for a writer that is being started by what this call has interrupted
+        if left <= 0 or get_ident() in (self._starting, self._writer()):
             return False
         self.changed.wait(min(left, LOOK_AGAIN))
         return True
