@@ -165,14 +165,25 @@ def test_an_exception_takes_no_secret_along():
     assert {"name": "bob", "password": "[redacted]"} == raised.values["login"]
 
 
+class Keeping(logging.Handler):
+    """A handler that keeps its records."""
+
+    def __init__(self, records: list[logging.LogRecord]) -> None:
+        super().__init__()
+        self.records = records
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep one."""
+        self.records.append(record)
+
+
 def test_a_record_takes_no_secret_along():
     """What a record of ``logging`` was stamped with is masked when a handler pickles it."""
     records: list[logging.LogRecord] = []
     undo = ctxlog.stamp_records()
     try:
         logger = logging.Logger("border")
-        logger.addHandler(keeping := logging.Handler())
-        keeping.emit = records.append  # type: ignore[method-assign]
+        logger.addHandler(Keeping(records))
         with scope(BOUND):
             logger.warning("x")
     finally:

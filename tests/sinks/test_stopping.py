@@ -408,6 +408,7 @@ def said(path: Path) -> list[str]:
             ["main", "thread"],
         ),
         ("import atexit; log.info('a'); atexit.register(log.info, 'b')", ["a", "b"]),
+        ("import atexit; atexit.register(log.info, 'only')", ["only"]),
     ],
 )
 def test_the_interpreters_exit_empties_queues(tmp_path: Path, code: str, expected: list[str]):
@@ -423,6 +424,13 @@ def test_an_exit_hook_from_before_is_written_too(tmp_path: Path):
     code = "import atexit\natexit.register(lambda: ctxlog.get_logger('x').info('hook'))\n"
     finish(start(code + HEAD + "log.info('main')", path), 60)
     assert ["main", "hook"] == said(path)
+
+
+def test_a_queue_that_is_made_as_the_process_ends_is_none(tmp_path: Path):
+    """Once the queues were emptied for the exit, a new one writes its lines directly."""
+    late = "lambda: (ctxlog.add_sink(path, queue=queue, renderer='json'), log.info('late'))"
+    finish(start(f"import atexit; atexit.register({late}){HEAD}\nlog.info('a')", tmp_path / "x"))
+    assert ["a", "late", "late"] == said(tmp_path / "x")
 
 
 def test_a_stuck_sink_does_not_hold_up_the_exit(tmp_path: Path):

@@ -77,6 +77,7 @@ class HookSink(Sink):
         self.timeout = timeout
         self._closed = False
         self._new_queue()
+        exits.stop_at_exit(self)
 
     @property
     def name(self) -> str:

@@ -15,6 +15,7 @@ from _thread import get_ident
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
+from ctxlog.sinks import exits
 from ctxlog.sinks.writer import Writer
 
 if TYPE_CHECKING:
@@ -47,6 +48,9 @@ class QueueSink(Writer):
     ) -> None:
         super().__init__(inner, options, clock=clock)
         self.__dict__["write"] = self._hot_write()
+        exits.stop_at_exit(self)  # now: in the middle of the exit it is too late to ask for it
+        if exits.is_over():
+            self.stop(0.0)  # its lines are written directly
 
     def _hot_write(self) -> Callable[..., None]:
         queue, append = self._queue, self._queue.append
