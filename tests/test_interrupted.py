@@ -11,6 +11,7 @@ import pytest
 import ctxlog
 from benchmarks.faults.child import finish, start
 from ctxlog import annotate, entry, get_logger, operation
+from ctxlog.adapters.lines import Lines
 from ctxlog.adapters.otel.metrics import Count
 from ctxlog.context.snapshot import snapshot
 from ctxlog.control.files import Watcher
@@ -446,6 +447,32 @@ def test_binding_while_a_scope_is_entered_and_left() -> None:
 
     with configured():
         assert 300 < interrupted(work, handler, check, every=3)
+
+
+def test_printing_while_something_is_printed() -> None:
+    """A handler that prints in the middle of a print that becomes lines: no print fails."""
+    made: list[Lines] = []
+
+    def work() -> None:
+        made[:] = [Lines("out", parse=False)]
+        made[0].write("begun ")
+        made[0].write("ended\nrest")
+        made[0].close()
+
+    def handler() -> None:
+        if made and not made[0].closed:
+            made[0].write("other\nmore")
+
+    with configured() as written:
+
+        def check(where: str) -> None:
+            said = " ".join(line["event"] for line in written.events)
+            for word in ("begun", "ended", "rest"):
+                assert 1 == said.count(word), where
+            written.seek(0)
+            written.truncate()
+
+        assert 100 < interrupted(work, handler, check, every=2)
 
 
 # -- with real signals -----------------------------------------------------------------------------
