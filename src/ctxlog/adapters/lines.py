@@ -169,7 +169,10 @@ class Lines(io.TextIOBase):
         """Write what has not ended, each under its writer's context."""
         if not self.closed:
             while self._open:  # what interrupts this may print
-                _, (rest, _, stamp) = self._open.popitem()
+                try:
+                    _, (rest, _, stamp) = self._open.popitem()
+                except KeyError:
+                    break
                 self._emit(rest, stamp)
         super().close()
 
