@@ -27,6 +27,8 @@ SINKS = ("stuck", "slow")
 THREADS, TASKS, SIZE, STOP = 8, 1_000, 500, 0.25
 #: Of a call: it would wait so long, if the stop did not come.
 DEADLINE = 600.0
+#: Seconds that a stop may take longer: the machine has two cores, and 1,008 at work on them.
+_SLACK = 0.1
 _LATER = 20  # calls of each thread after the stop
 
 
@@ -152,5 +154,6 @@ def rows() -> Iterator[Row]:
             f" {STOP * 1000:.0f}, the longest call {found.longest * 1000:.0f} ms"
         )
         held = found.logged == found.accounted and not found.late and not found.counts["depth"]
+        held = held and found.took <= STOP + _SLACK
         what = f"{THREADS} threads and {TASKS:,} tasks, a sink that is {sink}, stopped: {policy}"
         yield Row(what, figures, held and found.longest <= 0.05)

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import gc
 import random
+import subprocess
+import sys
 import tempfile
+from contextlib import contextmanager
 from pathlib import Path
 from time import perf_counter_ns
 from typing import TYPE_CHECKING, Any
@@ -14,7 +17,7 @@ from benchmarks.faults.row import Row
 from benchmarks.measure import ratios, spread
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
 
 ROUNDS, CALLS, SIZE = 150, 800, 100_000
 #: The promise of the issue.
@@ -22,10 +25,15 @@ MOST = 0.8
 
 
 def rows(rounds: int = ROUNDS) -> Iterator[Row]:
-    """Measure with a file and, where a write costs least, with ``/dev/null``."""
-    with tempfile.TemporaryDirectory() as folder:
-        for name, path in (("a file", Path(folder, "lines")), ("/dev/null", Path("/dev/null"))):
-            direct, queued = _measure(path, rounds)
+    """Measure with a file, a pipe that is read and, where a write costs least, ``/dev/null``."""
+    with tempfile.TemporaryDirectory() as folder, _reader() as pipe:
+        targets: dict[str, object] = {
+            "a file": Path(folder, "lines"),
+            "a pipe that another process reads": pipe,
+            "/dev/null": Path("/dev/null"),
+        }
+        for name, target in targets.items():
+            direct, queued = _measure(target, rounds)
             ratio = spread(ratios(queued, direct))
             figures = (
                 f"{spread(queued).median:,.0f} ns beside {spread(direct).median:,.0f} ns direct:"
@@ -35,7 +43,15 @@ def rows(rounds: int = ROUNDS) -> Iterator[Row]:
             yield Row(what, figures, ratio.median <= MOST)
 
 
-def _measure(path: Path, rounds: int) -> tuple[list[float], list[float]]:
+@contextmanager
+def _reader() -> Generator[object]:
+    """Give a pipe, and read it elsewhere: standard output as a container has it."""
+    code = "import sys\nwhile sys.stdin.buffer.raw.read(65536): pass"
+    with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE) as process:  # noqa: S603 - our own code
+        yield process.stdin
+
+
+def _measure(target: object, rounds: int) -> tuple[list[float], list[float]]:
     """Return nanoseconds a call by round, direct and queued, in turn; all lines are written."""
     lanes = {"direct": None, "queued": {"size": SIZE, "batch_seconds": 0.02}}
     times: dict[str, list[float]] = {name: [] for name in lanes}
@@ -45,7 +61,7 @@ def _measure(path: Path, rounds: int) -> tuple[list[float], list[float]]:
         shuffle(order)
         for name in order:
             ctxlog.configure(
-                level="info", renderer="json", sinks=[{"target": path, "queue": lanes[name]}]
+                level="info", renderer="json", sinks=[{"target": target, "queue": lanes[name]}]
             )
             log.info("started")  # the thread is there: what is measured is the steady state
             ctxlog.flush()

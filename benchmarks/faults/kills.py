@@ -57,7 +57,8 @@ def rows(kills: int = KILLS) -> Iterator[Row]:
             in_order = arrived.by.get("p", set()) == set(range(arrived.whole))
             lost.append(max(0, gone) if in_order else 1 << 30)
             whole += arrived.whole
-            torn += len(arrived.torn[:-1])  # the last may be half a line: it was being written
+            # the file may end in half a line: it was being written
+            torn += sum(line.endswith(b"\n") for line in arrived.torn)
         figures = f"{whole:,} lines whole, {torn} torn before the last one; at the most {max(lost):,} lost at once"
         held = not torn and max(lost) <= most
         yield Row(f"kill -9, {kills} times, {how} (bound: {most:,})", figures, held)

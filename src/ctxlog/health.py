@@ -14,6 +14,8 @@ True
 from __future__ import annotations
 
 import asyncio
+from concurrent.futures import Future
+from contextvars import copy_context
 from threading import Thread
 from time import monotonic, time_ns
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -25,9 +27,12 @@ from ctxlog.line import Line
 from ctxlog.names import EVENT, LEVEL, LOGGER, TIMESTAMP
 from ctxlog.runtime import runtime
 from ctxlog.sinks.last_resort import said
+from ctxlog.sinks.stopping import start_aside
 from ctxlog.wiring import flush, shutdown
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ctxlog.pipeline import Pipeline
     from ctxlog.sinks.sink import Sink
 
@@ -141,7 +146,7 @@ def log_counters() -> dict[str, int]:
 
 async def aflush(timeout: float | None = None) -> bool:  # noqa: ASYNC109 - what is left is counted
     """Do what ``flush`` does, while the loop goes on."""
-    return await asyncio.to_thread(flush, timeout)
+    return await _aside(flush, timeout)
 
 
 async def ashutdown(timeout: float | None = None) -> bool:  # noqa: ASYNC109 - the same
@@ -149,4 +154,23 @@ async def ashutdown(timeout: float | None = None) -> bool:  # noqa: ASYNC109 - t
 
     Coroutine sinks run on the loop: only while it goes on can their calls end.
     """
-    return await asyncio.to_thread(shutdown, timeout)
+    return await _aside(shutdown, timeout)
+
+
+async def _aside(
+    function: Callable[[float | None], bool],
+    timeout: float | None,  # noqa: ASYNC109 - the same
+) -> bool:
+    """Call it on a thread of its own: the loop's may all be at work, or stuck."""
+    found: Future[bool] = Future()
+    found.set_running_or_notify_cancel()  # from here on it cannot be called off
+
+    def run() -> None:
+        try:
+            found.set_result(function(timeout))
+        except BaseException as error:  # noqa: BLE001 - whoever awaits gets it
+            found.set_exception(error)
+
+    if start_aside(copy_context().run, "aside", run) is None:
+        return function(timeout)
+    return await asyncio.wrap_future(found)

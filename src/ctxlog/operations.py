@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from _thread import allocate_lock
+from _thread import RLock
 from math import inf
 from time import monotonic
 from typing import TYPE_CHECKING
@@ -59,22 +59,19 @@ class Work:
         self.under: Fields | None = None
         self.span: OperationSpan | None = None
         self._annotated: dict[str, object] = {}
-        self._lock = allocate_lock()
+        self._lock = RLock()  # a signal handler or finaliser may annotate what it interrupts
 
     def annotate(self, fields: dict[str, object]) -> None:
         """Add fields to the closing line."""
         with self._lock:
-            if self.ended:
-                late = True
-            else:
-                late = False
-                room = MAX_ANNOTATIONS - len(self._annotated)
+            if not self.ended:
+                annotated = self._annotated
                 for name, value in fields.items():
-                    if name in self._annotated or room > 0:
-                        room -= name not in self._annotated
-                        self._annotated[name] = value
+                    if len(annotated) < MAX_ANNOTATIONS or name in annotated:
+                        annotated[name] = value
                     else:
                         counters.add("annotate.overflow")
+            late = self.ended  # also if what came in between ended it
         if late:
             counters.add("annotate.late")
 

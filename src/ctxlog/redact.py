@@ -10,7 +10,7 @@ import re
 
 from ctxlog.errors import UsageError
 from ctxlog.texts import encodable, name_of
-from ctxlog.values import MASK
+from ctxlog.values import MASK, SCALARS, frozen_masked
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -190,6 +190,28 @@ class Redaction:
             {'headers': [['Cookie', '[redacted]'], ['Accept', '*/*']]}
         """
         return self._mapping(event, "")
+
+    def field(self, name: str, value: Any) -> Any:
+        """Return a bound value (:func:`ctxlog.values.freeze`) with all that is secret masked.
+
+        Example:
+            >>> Redaction().field("login", {"user": "bob", "password": "p"})
+            {'user': 'bob', 'password': '[redacted]'}
+        """
+        if self.is_secret(name):
+            return self.mask
+        kind = type(value)
+        if kind is dict or kind is tuple or kind not in SCALARS:
+            where = name if self.paths else None
+            value = frozen_masked(value, self.is_secret, self.mask, where)
+        return self._texts(value) if self.patterns else value
+
+    def _texts(self, value: Any) -> Any:
+        if type(value) is str:
+            return self._value(value, "")
+        if type(value) is dict:
+            return {name: self._texts(item) for name, item in value.items()}
+        return tuple(map(self._texts, value)) if type(value) is tuple else value
 
     def _mapping(self, values: Mapping[str, Any], where: str) -> dict[str, Any]:
         out = {}

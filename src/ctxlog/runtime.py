@@ -66,7 +66,9 @@ class Runtime:
         with self.lock:
             channel = self._channels.get(name)
             if channel is None:
-                channel = self._channels[name] = Channel(name, self._lowest(name))
+                made = Channel(name, self._lowest(name))
+                # not the one of before: what interrupts this may have asked for the same name
+                channel = self._channels.setdefault(name, made)
             return channel
 
     def threshold(self, name: str) -> int:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ctxlog.context.border import leaving
 from ctxlog.context.fields import CURRENT, EMPTY, Fields
 from ctxlog.context.foreign import foreign_values
 from ctxlog.context.providers import foreign_providers, providers
@@ -74,7 +75,7 @@ class Stamp:
             if self.call.bound is not None:
                 fields.update(self.call.bound.values)
             fields.update(self.call.fields)
-        sent: dict[str, object] = {"fields": plain(fields, DEFAULT_LIMITS)}
+        sent: dict[str, object] = {"fields": plain(leaving(fields), DEFAULT_LIMITS)}
         if self.ids is not None:
             sent["ids"] = [self.ids.trace_id, self.ids.span_id, self.ids.trace_flags]
         if self.error is not None:

@@ -156,6 +156,26 @@ def freeze(value: object) -> object:
     return _Freeze().safely(value, DEPTH)
 
 
+def frozen_masked(
+    value: object, is_secret: Callable[[str], bool], mask: str = MASK, where: str | None = None
+) -> object:
+    """Return what :func:`freeze` does, with secrets masked as :func:`plain` masks them.
+
+    Args:
+        value: anything; what is frozen already stays as it is.
+        is_secret: told a key; with ``where`` the dotted path of keys that leads to it.
+        mask: what is put in place of a secret.
+        where: the path of this value itself.
+
+    Example:
+        >>> frozen_masked({"a": [1], "b": 2}, "b".__eq__)
+        {'a': (1,), 'b': '[redacted]'}
+    """
+    walk = _Freeze()
+    walk.is_secret, walk.mask, walk.where = is_secret, mask, where
+    return walk.safely(value, DEPTH)
+
+
 def freeze_fields(
     fields: Mapping[Any, object] | None, more: dict[str, object]
 ) -> dict[str, object]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import sys
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from ctxlog import options as read
 from ctxlog import targets as aim
 from ctxlog.carriers import wire
+from ctxlog.context.border import border
 from ctxlog.context.fields import policy
 from ctxlog.context.resource import set_resource
 from ctxlog.doors import close_doors, open_doors
@@ -18,7 +20,7 @@ from ctxlog.pipeline import Pipeline
 from ctxlog.runtime import runtime
 from ctxlog.schemas import SCHEMAS
 from ctxlog.sinks import exits
-from ctxlog.sinks.stopping import close_all, flush_all, replace_all
+from ctxlog.sinks.stopping import close_all, flush_all, replace_all, within
 from ctxlog.telemetry import otlp_sinks, told_resource
 from ctxlog.values import freeze_fields
 
@@ -162,6 +164,7 @@ def configure(  # noqa: PLR0913 - the front door's contract: every option by nam
             policy.strict = strictly
             set_resource(fields)
             wire.set(written, allowed)
+            border.set(redaction)
             open_doors(level=base, levels=by_name, stdlib=stdlib, structlog=structlog,
                        warned=warnings, uncaught=uncaught)  # fmt: skip
     except BaseException:  # nothing has changed; what was opened for it goes
@@ -179,6 +182,18 @@ def _close_samplers(processors: Iterable[Processor], staying: Iterable[Processor
     sampling = sys.modules.get("ctxlog.sampling.tail")
     if sampling is not None:
         sampling.close_all(processors, staying)
+
+
+def _close_samplers_until(end: float | None, processors: Iterable[Processor]) -> bool:
+    """Do the same, but wait for a sink until then at the most; what is held still is dropped."""
+    sampling = sys.modules.get("ctxlog.sampling.tail")
+    if sampling is None or not sampling.any_held(processors):
+        _close_samplers(processors)
+        return True
+    done = within(lambda: _close_samplers(processors), end)
+    if not done:
+        sampling.give_up_all(processors)
+    return done
 
 
 def _close_samplers_at_exit() -> None:
@@ -217,8 +232,11 @@ def shutdown(timeout: float | None = None) -> bool:
         policy.strict = False
         set_resource()
         wire.set()
+        border.set()
         close_doors()
     if before is None:
         return True
-    _close_samplers(before.configured)
-    return close_all(before.sinks, timeout)
+    end = None if timeout is None else monotonic() + timeout
+    released = _close_samplers_until(end, before.configured)
+    left = None if end is None else max(0.0, end - monotonic())
+    return close_all(before.sinks, left) and released

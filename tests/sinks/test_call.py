@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import sys
 import threading
@@ -11,7 +12,7 @@ import pytest
 
 import ctxlog
 from ctxlog.sinks import call
-from ctxlog.sinks.call import CallSink
+from ctxlog.sinks.call import CallSink, CoroutineSink
 from tests.kit import configured, only_sink
 
 log = ctxlog.get_logger(__name__)
@@ -97,3 +98,20 @@ def test_the_patience_is_with_one_call(monkeypatch: pytest.MonkeyPatch):
     thread.join()
     sink.write("free again")
     assert ["stuck", "free again"] == lines
+
+
+@pytest.mark.asyncio
+@pytest.mark.timeout(20)
+async def test_draining_waits_for_a_call_that_has_just_returned():
+    """A call whose end the loop has not told yet does not keep ``drain`` from letting it."""
+    got: list[str] = []
+
+    async def take(line: str) -> None:
+        got.append(line)
+
+    sink = CoroutineSink(take)
+    sink.write("a\n")
+    await asyncio.sleep(0)  # it has run; who waits for its end is told in the loop's next round
+    assert ["a"] == got
+    await sink.drain()
+    assert sink.flush(0)

@@ -11,6 +11,7 @@ import ctxlog
 from benchmarks.faults.child import finish, start
 from ctxlog.sinks import file as module
 from ctxlog.sinks.file import FileSink
+from tests.kit import moved
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,6 +46,21 @@ def test_a_file_that_was_moved_is_opened_anew(sink: FileSink, tmp_path: Path, re
     sink.write(LINE)
     assert LINE == (tmp_path / "old").read_bytes()
     assert LINE * 2 == (tmp_path / "lines").read_bytes()
+
+
+def test_a_path_that_cannot_be_looked_at(tmp_path: Path):
+    """No line is lost to the look: they go on into the file that is open, and a counter says so."""
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    sink = FileSink(folder / "lines")
+    folder.rename(tmp_path / "away")
+    folder.touch()  # what was a folder is a file: not "not found"
+    look(sink)
+    with moved("errors.reopen") as by:
+        sink.write(LINE)
+    sink.close()
+    assert LINE == (tmp_path / "away" / "lines").read_bytes()
+    assert {"errors.reopen": 1} == by
 
 
 def test_a_path_that_cannot_be_opened_anew(sink: FileSink, tmp_path: Path):

@@ -122,6 +122,21 @@ def test_an_idle_writer_sleeps_without_a_timeout():
     assert len(waited) <= 3
 
 
+def test_a_burst_rings_once(monkeypatch: pytest.MonkeyPatch):
+    """Until the writer has looked, lines after the first that rang do not ring again."""
+    rung: list[None] = []
+    queue = queue_to(lambda _: None)
+    monkeypatch.setattr(queue, "_ring", lambda: rung.append(None))
+    for _ in range(100):
+        queue.write("x\n")
+    assert 1 == len(rung)
+    monkeypatch.undo()
+    assert queue.flush(LONG)
+    queue.write("x\n")
+    assert queue.stop(LONG)
+    assert 101 == queue.counts()["written"]
+
+
 def test_a_batch_goes_out_when_it_is_full():
     """A writer that would wait for more lines is woken by the line that fills a batch."""
     lines: list[str] = []

@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from threading import Event
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ from benchmarks.faults.child import finish, start
 from ctxlog.errors import UsageError
 from ctxlog.health import aflush, ashutdown
 from ctxlog.runtime import runtime
+from ctxlog.sampling import Tail
 from ctxlog.signals import drain_on, reopen, reopen_on
 from ctxlog.sinks.call import CallSink
 from ctxlog.sinks.queue import QueueSink
@@ -234,6 +236,75 @@ def test_a_stalled_direct_sink_does_not_hold_up_a_flush(gate: Gate):
     assert not close_all([stalled, queue], 0.05)
 
 
+def test_flushes_of_a_stalled_sink_do_not_pile_up(gate: Gate):
+    """However often a stalled sink is flushed, one thread waits for it; then it is flushed again."""
+    asked: list[None] = []
+
+    class Stalled(CallSink):
+        def flush(self, timeout: float | None = None) -> bool:
+            asked.append(None)
+            return gate.opened.wait(LONG)
+
+    stalled, before = Stalled(print), set(threading.enumerate())
+    for _ in range(20):
+        assert not flush_all([stalled], 0.001)
+    names = [thread.name for thread in {*threading.enumerate()} - before]
+    assert 1 == names.count("ctxlog errors.flush")
+    gate.opened.set()
+    assert flush_all([stalled], LONG)
+    assert 2 == len(asked)
+
+
+def test_a_stuck_queue_leaves_the_others_their_time(gate: Gate):
+    """While one queue uses up the time of a stop, another is emptied, however long it would linger."""
+    lines: list[str] = []
+    stuck, other = blocked(gate), queue_to(lines.append, batch_seconds=LONG)
+    for number in range(3):
+        other.write(f"{number}\n")
+    assert not flush_all([stuck, other], 0.5)
+    assert ["0", "1", "2"] == lines
+    other.write("3\n")
+    assert not close_all([stuck, other], 0.5)
+    assert ["0", "1", "2", "3"] == lines
+    assert 0 == other.counts().get("dropped.stopped", 0)
+
+
+@pytest.mark.parametrize("timeout", [None, LONG])
+def test_a_sink_that_stops_its_own_queue_does_not_wait_for_itself(timeout: float | None):
+    """The line in hand is unknown, what waits is counted, and the writer ends."""
+    stopped: list[bool] = []
+    done = Event()
+
+    def give_up(_: str) -> None:
+        stopped.append(queue.stop(timeout))
+        done.set()
+
+    queue = queue_to(give_up, batch_seconds=0.01)
+    queue.write("a\n")
+    queue.write("b\n")
+    assert done.wait(5.0)
+    assert [False] == stopped
+    assert 2 == accounted(queue.counts())
+    queue.write("c\n")
+    assert 3 == accounted(queue.counts())
+
+
+def test_held_lines_do_not_hold_up_a_shutdown(gate: Gate):
+    """What tail sampling holds goes out at a shutdown; a stalled sink does not make that longer."""
+    ended: list[bool] = []
+    ctxlog.configure(processors=[Tail()], sinks=[gate], stdlib=False)
+    with ctxlog.entry():
+        ctxlog.get_logger("shop").info("held")
+        stopper = threading.Thread(target=lambda: ended.append(ctxlog.shutdown(0.05)), daemon=True)
+        stopper.start()
+        stopper.join(5.0)
+    assert [False] == ended
+    gate.opened.set()
+    for thread in threading.enumerate():  # its line arrives, and is counted
+        if thread.name == "ctxlog aside":
+            thread.join(LONG)
+
+
 def test_a_sink_that_cannot_be_closed_is_counted():
     """An error at the end is a counter, and the other sinks are closed."""
     closed = []
@@ -291,6 +362,21 @@ async def test_asyncio_ends_while_the_loop_goes_on(how: Any):
         ctxlog.shutdown(LONG)
 
 
+@pytest.mark.asyncio
+async def test_asyncio_ends_though_its_threads_are_all_at_work(gate: Gate):
+    """A flush from a coroutine needs none of the loop's own threads, which may all be stuck."""
+    loop = asyncio.get_running_loop()
+    with ThreadPoolExecutor(1) as pool:
+        loop.set_default_executor(pool)
+        stuck = loop.run_in_executor(None, gate.opened.wait)
+        try:
+            assert await asyncio.wait_for(aflush(1.0), 5.0)
+            assert await asyncio.wait_for(ashutdown(1.0), 5.0)
+        finally:
+            gate.opened.set()
+            await stuck
+
+
 # -- the interpreter's exit and signals, in processes of their own ---------------------------------
 
 HEAD = """
@@ -322,6 +408,7 @@ def said(path: Path) -> list[str]:
             ["main", "thread"],
         ),
         ("import atexit; log.info('a'); atexit.register(log.info, 'b')", ["a", "b"]),
+        ("import atexit; atexit.register(log.info, 'only')", ["only"]),
     ],
 )
 def test_the_interpreters_exit_empties_queues(tmp_path: Path, code: str, expected: list[str]):
@@ -337,6 +424,13 @@ def test_an_exit_hook_from_before_is_written_too(tmp_path: Path):
     code = "import atexit\natexit.register(lambda: ctxlog.get_logger('x').info('hook'))\n"
     finish(start(code + HEAD + "log.info('main')", path), 60)
     assert ["main", "hook"] == said(path)
+
+
+def test_a_queue_that_is_made_as_the_process_ends_is_none(tmp_path: Path):
+    """Once the queues were emptied for the exit, a new one writes its lines directly."""
+    late = "lambda: (ctxlog.add_sink(path, queue=queue, renderer='json'), log.info('late'))"
+    finish(start(f"import atexit; atexit.register({late}){HEAD}\nlog.info('a')", tmp_path / "x"))
+    assert ["a", "late", "late"] == said(tmp_path / "x")
 
 
 def test_a_stuck_sink_does_not_hold_up_the_exit(tmp_path: Path):

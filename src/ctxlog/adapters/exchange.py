@@ -7,7 +7,7 @@ when the application is through with the request, whatever was annotated in it u
 
 from __future__ import annotations
 
-from _thread import allocate_lock
+from _thread import RLock
 from time import monotonic
 from typing import TYPE_CHECKING
 
@@ -59,7 +59,7 @@ class Asked(Work):
         self.under = None
         self.span = None
         self._annotated = {}
-        self._lock = allocate_lock()
+        self._lock = RLock()
         self._log = log
         self.facts = facts
         #: What the framework turned into a response.

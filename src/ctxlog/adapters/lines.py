@@ -138,10 +138,14 @@ class Lines(io.TextIOBase):
             self._emit(rest[:MAX_LINE], None, partial=True)
             rest = rest[MAX_LINE:]
         if rest:
+            ours = (rest, CURRENT.get().fields, stamp_now())
             with self._lock:
+                before = self._open.pop(me, None)  # of what has interrupted this, and prints
                 full = len(self._open) >= MAX_OPEN
                 if not full:
-                    self._open[me] = (rest, CURRENT.get().fields, stamp_now())
+                    self._open[me] = ours
+            if before is not None:
+                self._emit(before[0], before[2])
             if full:
                 self._emit(rest, None, partial=True)
 
@@ -150,7 +154,10 @@ class Lines(io.TextIOBase):
         if me not in self._open:
             return None, text
         with self._lock:
-            rest, fields, stamp = self._open.pop(me)
+            begun = self._open.pop(me, None)
+        if begun is None:  # taken by what has interrupted this print, and prints
+            return None, text
+        rest, fields, stamp = begun
         if fields is CURRENT.get().fields:
             return None, rest + text
         return (rest, stamp), text
@@ -161,9 +168,11 @@ class Lines(io.TextIOBase):
     def close(self) -> None:
         """Write what has not ended, each under its writer's context."""
         if not self.closed:
-            with self._lock:
-                left, self._open = list(self._open.values()), {}
-            for rest, _, stamp in left:
+            while self._open:  # what interrupts this may print
+                try:
+                    _, (rest, _, stamp) = self._open.popitem()
+                except KeyError:
+                    break
                 self._emit(rest, stamp)
         super().close()
 

@@ -182,10 +182,14 @@ class StructlogAccessor:
 
     def dump(self, value: Any, replaced: Callable[[str], None]) -> object:
         """Return what is bound, normalised; what is none of the plain types is named."""
-        for key, item in value.items():
+        from ctxlog.context.border import leaving  # here: only what leaves the process needs it
+
+        bound = {key.removeprefix(_PREFIX): item for key, item in value.items()}
+        for name, item in bound.items():
             if type(item) not in SCALARS and not faithful(item):
-                replaced(f"{self.name}.{key.removeprefix(_PREFIX)}")
-        return {key: _jsonable(item) for key, item in freeze_fields(value, {}).items()}
+                replaced(f"{self.name}.{name}")
+        sent = leaving(freeze_fields(bound, {}), lambda name: replaced(f"{self.name}.{name}"))
+        return {f"{_PREFIX}{name}": _jsonable(item) for name, item in sent.items()}
 
     def load(self, data: Any) -> Any:
         """Return what was bound; values that are no text, number or container are refused."""
@@ -249,6 +253,12 @@ class LoguruAccessor:
         var = self._var()
         if before is not None and var is not None and var.get(None) is not before:
             var.set(before)
+
+    def leaving(self, value: Any) -> Any:
+        """Return what a pickle may hold of it: secrets are masked."""
+        from ctxlog.context.border import leaving
+
+        return leaving(value)
 
 
 register_accessor(StructlogAccessor(), when_loaded=STRUCTLOG)

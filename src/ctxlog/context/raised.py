@@ -28,7 +28,8 @@ MAX_CHAIN = 10
 class Raised:
     """The fields and ids an exception was raised under.
 
-    Pickles, for exceptions come back from other processes: what does not pickle goes as its text.
+    Pickles, for exceptions come back from other processes: what does not pickle goes as its text,
+    what is secret as its mask.
     """
 
     __slots__ = ("ids", "values")
@@ -38,7 +39,10 @@ class Raised:
         self.ids = ids
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Raised, ({name: _portable(value) for name, value in self.values.items()}, self.ids)
+        from ctxlog.context.border import leaving  # here: no exception that stays needs it
+
+        sent = leaving(self.values)
+        return Raised, ({name: _portable(value) for name, value in sent.items()}, self.ids)
 
 
 def remember(error: BaseException, fields: Fields) -> None:

@@ -8,7 +8,10 @@ carry. An accessor whose thing can travel has two more methods:
 * ``load(data)``: the value to enter, from what ``dump`` returned; it checks what it is given.
 
 Without them the thing stays behind, is named and counted. Pickles only: its value is then tried as
-a pickle of its own.
+a pickle of its own, or what its method ``leaving(value)`` returns.
+
+Fields with secret names leave as their mask, see :mod:`ctxlog.context.border`; other variables that
+were told to travel do so as they are.
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ import os
 
 from ctxlog.context import spans
 from ctxlog.context.accessors import MISSING, active
+from ctxlog.context.border import leaving
 from ctxlog.context.fields import Fields
 from ctxlog.counting import counters
 from ctxlog.errors import UsageError
@@ -105,7 +109,7 @@ def pack(snapshot: Snapshot, limit: int = MAX_BYTES) -> bytes:
 
 def _body(snapshot: Snapshot, replaced: _Replaced) -> dict[str, Any]:
     fields: dict[str, object] = {}
-    for name, value in snapshot.fields.values.items():
+    for name, value in leaving(snapshot.fields.values, replaced).items():
         if name == REPLACED and type(value) is tuple:  # of the leg before this one
             replaced.before(value)
         else:
@@ -291,7 +295,7 @@ def pickled(snapshot: Snapshot) -> tuple[bytes, dict[str, bytes]]:
     for accessor, value in snapshot.carried:
         if accessor.name in replaced.names and accessor.name not in body["carried"]:
             try:
-                part = pickle.dumps(value)
+                part = pickle.dumps(getattr(accessor, "leaving", _as_it_is)(value))
             except Exception:  # noqa: BLE001, S112 - it was named already
                 continue
             if len(part) <= MAX_BYTES:
@@ -300,6 +304,10 @@ def pickled(snapshot: Snapshot) -> tuple[bytes, dict[str, bytes]]:
     data = _fitted(body, replaced, MAX_BYTES)
     replaced.count()
     return data, parts
+
+
+def _as_it_is(value: object) -> object:
+    return value
 
 
 def arrived(data: bytes, parts: Mapping[str, bytes]) -> Arrived:

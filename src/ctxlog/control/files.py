@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 MAX_BYTES = 65_536
 
 _log = get_logger("ctxlog.control")
-_lock = threading.Lock()
+_lock = threading.RLock()  # what interrupts a watch or a stop may do either
 _watchers: list[Watcher] = []
 
 
@@ -47,7 +47,7 @@ class Watcher:
         self._good: dict[str, Any] | None = None
         self._wake: SimpleQueue[None] = SimpleQueue()  # the one thing a signal handler may touch
         self._stopped = False
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # what it logs, or a signal handler, may ask for a check
         self._thread = threading.Thread(target=self._run, name="ctxlog control", daemon=True)
 
     def check(self) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import threading
 import uuid
+from collections import OrderedDict
 from copy import deepcopy
 from time import monotonic
 from typing import TYPE_CHECKING, Any
@@ -163,8 +164,8 @@ class Calls:
 
     def __init__(self) -> None:
         self.active = True
-        self._pending: dict[str, Snapshot] = {}
-        self._lock = threading.Lock()
+        # each step on it is a single one: no lock, which what interrupts us could wait for
+        self._pending: OrderedDict[str, Snapshot] = OrderedDict()
 
     def headers(self, taken: set[str]) -> dict[str, str]:
         """Return fresh headers for one call made here; names in ``taken`` are somebody's own."""
@@ -174,10 +175,9 @@ class Calls:
         try:
             inject(made)
             made[AUDIT_HEADER] = audit = str(uuid.uuid4())
-            with self._lock:
-                if len(self._pending) >= MAX_PENDING:
-                    del self._pending[next(iter(self._pending))]
-                self._pending[audit] = snapshot()
+            self._pending[audit] = snapshot()
+            if len(self._pending) > MAX_PENDING:
+                self._pending.popitem(last=False)
         except Exception:  # noqa: BLE001 - the call must be made
             counters.add("errors.api_call")
         folded = {name.lower() for name in taken}
@@ -189,8 +189,7 @@ class Calls:
             return None
         try:
             audit = _of(headers, AUDIT_HEADER)
-            with self._lock:
-                taken = self._pending.pop(audit, None) if audit else None
+            taken = self._pending.pop(audit, None) if audit else None
             return Call(taken or snapshot(), method, url, query, audit)
         except Exception:  # noqa: BLE001 - the call must be made
             counters.add("errors.api_call")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 from collections import OrderedDict
-from threading import Lock
+from itertools import count
+from threading import RLock
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
@@ -64,8 +65,8 @@ class Burst:
         self._seconds = seconds
         self.keep = keep
         self._clock = clock
-        self._seen: OrderedDict[tuple[object, ...], tuple[float, int]] = OrderedDict()
-        self._lock = Lock()
+        self._seen: OrderedDict[tuple[object, ...], tuple[float, count[int]]] = OrderedDict()
+        self._lock = RLock()  # what interrupts this thread may log
         _bursts.add(self)
 
     def __call__(
@@ -85,13 +86,13 @@ class Burst:
         key = tuple(str(event.get(name)) for name in (names.LOGGER, names.LEVEL, names.EVENT))
         now = self._clock()
         with self._lock:
-            since, number = self._seen.pop(key, (now, 0))
-            if now - since >= self._seconds:
-                since, number = now, 0
-            number += 1
-            self._seen[key] = (since, number)
+            seen = self._seen.pop(key, None)
+            if seen is None or now - seen[0] >= self._seconds:
+                seen = (now, count(1))
+            self._seen[key] = seen
             if len(self._seen) > MAX_EVENTS:
                 self._seen.popitem(last=False)
+            number = next(seen[1])
         over = number - self._first
         if over <= 0 or (self._every is not None and over % self._every == 0):
             return event
@@ -103,7 +104,7 @@ class Burst:
 
 def _in_child() -> None:
     for burst in list(_bursts):
-        burst._lock = Lock()  # noqa: SLF001 - another thread of the parent's may have held it
+        burst._lock = RLock()  # noqa: SLF001 - another thread of the parent's may have held it
 
 
 if hasattr(os, "register_at_fork"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from threading import Lock
+from threading import RLock
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
@@ -24,13 +24,13 @@ _tails: WeakSet[Tail] = WeakSet()
 
 
 class _Request:
-    """What is held of one request, and how many entries of it are open."""
+    """What is held of one request, and as many ``None`` as entries of it are open."""
 
     __slots__ = ("bad", "entries", "held")
 
     def __init__(self) -> None:
         self.bad = False
-        self.entries = 1
+        self.entries: deque[None] = deque([None])
         self.held: deque[Callable[[], None]] = deque()
 
 
@@ -85,9 +85,9 @@ class Tail:
         self._in_all = number_of("in_all", in_all)
         self._most = number_of("requests", requests)
         self._requests: dict[object, _Request] = {}
-        self._lock = Lock()
+        self._lock = RLock()  # between threads; what interrupts this one may log, and comes in
         self._closed = False
-        self.held = 0
+        self._held: deque[None] = deque()  # as long as lines are held, of all requests
         watch(self)
         _tails.add(self)
 
@@ -124,22 +124,46 @@ class Tail:
             return event
         raise Held(self, request)
 
+    @property
+    def held(self) -> int:
+        """How many lines are held, of all requests."""
+        return len(self._held)
+
     def hold(self, request: _Request, write: Callable[[], None]) -> None:
         """Hold one line, as the function that writes it."""
+        if request.bad or not request.entries:
+            write()  # it was released, or has ended, meanwhile
+            return
         with self._lock:
-            if not request.bad and request.entries:
-                full = self.held >= self._in_all
-                if len(request.held) >= self._per_request or (full and request.held):
-                    request.held.popleft()
-                    self.held -= 1
-                    counters.add("dropped.tail_full")
-                elif full:
-                    counters.add("dropped.tail_full")
-                    return
-                request.held.append(write)
-                self.held += 1
+            full = self.held >= self._in_all
+            if (full or len(request.held) >= self._per_request) and self._take(request):
+                counters.add("dropped.tail_full")
+            elif full:
+                counters.add("dropped.tail_full")
                 return
-        write()  # it was released, or has ended, meanwhile
+            self._held.append(None)
+            request.held.append(write)
+        if request.bad:  # so it is since a moment ago
+            self._release(request)
+        elif not request.entries:
+            self._drop(request)
+
+    def _take(self, request: _Request) -> Callable[[], None] | None:
+        """Take out the oldest line held of a request: each is taken once, whoever comes first."""
+        try:
+            write = request.held.popleft()
+        except IndexError:
+            return None
+        if self._held:  # not in a child that was forked meanwhile
+            self._held.pop()
+        return write
+
+    def _drop(self, request: _Request) -> None:
+        number = 0
+        while self._take(request) is not None:
+            number += 1
+        if number:
+            counters.add("dropped.tail", number)
 
     def _known(self, request_id: object) -> _Request | None:
         return self._requests.get(request_id) if type(request_id) in _HASHED else None
@@ -153,7 +177,7 @@ class Tail:
                 return
             request = self._requests.get(request_id)
             if request is not None:
-                request.entries += 1
+                request.entries.append(None)
             elif len(self._requests) < self._most:
                 self._requests[request_id] = _Request()
 
@@ -165,29 +189,29 @@ class Tail:
         if badly:
             self._release(request)
         with self._lock:
-            request.entries -= 1
-            if request.entries > 0:
+            if request.entries:
+                request.entries.pop()
+            if request.entries:
                 return
-            self._requests.pop(request_id, None)
-            number = len(request.held)
-            request.held.clear()
-            self.held -= number
-        if number:
-            counters.add("dropped.tail", number)
+            if self._requests.get(request_id) is request:
+                self._requests.pop(request_id, None)
+        if request.bad:
+            self._release(request)
+        else:
+            self._drop(request)
 
     def _release(self, request: _Request) -> None:
-        with self._lock:
-            request.bad = True
-            held, request.held = request.held, deque()
-            self.held -= len(held)
-        for write in held:
+        request.bad = True
+        write = self._take(request)
+        while write is not None:
             write()
+            write = self._take(request)
 
     def _forget(self) -> None:
         """Begin anew in a forked child: what is held is the parent's to write."""
-        self._lock = Lock()
+        self._lock = RLock()
         self._requests = {}
-        self.held = 0
+        self._held = deque()
 
     def close(self) -> None:
         """Write what is held, and hold nothing more: nobody knows how these requests will end."""
@@ -197,6 +221,11 @@ class Tail:
         for request in list(self._requests.values()):
             self._release(request)
         self._requests = {}
+
+    def give_up(self) -> None:
+        """Drop and count what is held still: a sink keeps :meth:`close` from coming to its end."""
+        for request in list(self._requests.values()):
+            self._drop(request)
 
 
 class Held(BaseException):
@@ -218,6 +247,18 @@ def close_all(processors: Iterable[object], staying: Iterable[object] = ()) -> N
     for processor in processors:
         if isinstance(processor, Tail) and id(processor) not in kept:
             processor.close()
+
+
+def any_held(processors: Iterable[object]) -> bool:
+    """Say whether a sampler among a configuration's processors holds a line."""
+    return any(isinstance(processor, Tail) and processor.held for processor in processors)
+
+
+def give_up_all(processors: Iterable[object]) -> None:
+    """Drop and count what the samplers among a configuration's processors still hold."""
+    for processor in processors:
+        if isinstance(processor, Tail):
+            processor.give_up()
 
 
 def _in_child() -> None:

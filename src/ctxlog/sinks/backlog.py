@@ -25,6 +25,7 @@ from ctxlog.sinks.sink import Sink
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from threading import Thread
 
 
 class Backlog(Sink):
@@ -62,6 +63,8 @@ class Backlog(Sink):
         self._left = 0  # lines of it that are not settled yet
         self._hand = 0  # those of them that the sink is being given
         self._alive = False
+        self._starting = 0  # the thread that starts the writer now
+        self._thread: Thread | None = None
         self._noticing = False
         self._urgent = 0  # callers of flush
         self._patience = self.options.retries

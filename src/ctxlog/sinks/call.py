@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from threading import Lock
+from collections import deque
 from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any
 
@@ -89,8 +89,8 @@ class CoroutineSink(Sink):
         self.target = target
         self._loop = _running_loop()
         self._tasks: set[Any] = set()  # the loop keeps weak references only
-        self._under_way = 0
-        self._tally = Lock()
+        # as long as there are calls under way: both its steps are single ones, and need no lock
+        self._under_way: deque[None] = deque()
 
     @property
     def name(self) -> str:
@@ -110,21 +110,17 @@ class CoroutineSink(Sink):
         loop = here or self._loop
         if loop is None or loop.is_closed():
             raise RuntimeError("no event loop is running for it")
-        if self._under_way >= MAX_TASKS:
+        if len(self._under_way) >= MAX_TASKS:
             raise RuntimeError(f"{MAX_TASKS} calls are under way")
-        self._move(1)
+        self._under_way.append(None)
         try:
             if here is not None:
                 self._start(loop, line)
             else:
                 loop.call_soon_threadsafe(self._start, loop, line)
         except BaseException:
-            self._move(-1)
+            self._under_way.pop()
             raise
-
-    def _move(self, by: int) -> None:
-        with self._tally:
-            self._under_way += by
 
     def _start(self, loop: asyncio.AbstractEventLoop, line: Any) -> None:
         task = loop.create_task(self._call(line))
@@ -133,7 +129,7 @@ class CoroutineSink(Sink):
 
     def _ended(self, task: Any) -> None:
         self._tasks.discard(task)
-        self._move(-1)
+        self._under_way.pop()
 
     async def _call(self, line: Any) -> None:
         INSIDE.set((*INSIDE.get(), self))  # the task's own context: gone with it
@@ -165,6 +161,13 @@ class CoroutineSink(Sink):
         """Wait until every call that has begun is done."""
         while self._tasks:
             await asyncio.gather(*self._tasks, return_exceptions=True)
+            await asyncio.sleep(0)  # from Python 3.12 on it returns at once if all have ended
+
+    def renew_lock(self) -> None:
+        """In a forked child: the calls under way are the parent's."""
+        super().renew_lock()
+        self._under_way = deque()
+        self._tasks = set()
 
 
 def _running_loop() -> asyncio.AbstractEventLoop | None:

@@ -59,7 +59,7 @@ def call_first(function: Callable[[], object]) -> None:
 def _arm() -> None:
     if "atexit" not in _armed:
         _armed["atexit"] = True
-        atexit.register(stop_all)
+        atexit.register(_end)
     util = sys.modules.get("multiprocessing.util")
     if util is not None and "multiprocessing" not in _armed:
         _armed["multiprocessing"] = True
@@ -78,6 +78,16 @@ def forget(queue: Stoppable) -> None:
     """Leave a queue out, in a forked child: until its own writer starts there."""
     _queues.discard(queue)
     _armed.pop("multiprocessing", None)
+
+
+def is_over() -> bool:
+    """Whether all queues were emptied for the exit: one that is made now would never be."""
+    return "over" in _armed
+
+
+def _end() -> None:
+    stop_all()
+    _armed["over"] = True
 
 
 def stop_all() -> None:

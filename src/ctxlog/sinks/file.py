@@ -80,7 +80,7 @@ class FileSink(Sink):
         try:
             there, ours = os.stat(self.path), os.fstat(self._file.fileno())  # noqa: PTH116
             moved = (there.st_dev, there.st_ino) != (ours.st_dev, ours.st_ino)
-        except FileNotFoundError:
+        except OSError:  # it is gone, or its folder is: the line must not pay for the look
             moved = True
         if moved:
             self._put_anew()

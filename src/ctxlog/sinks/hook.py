@@ -35,6 +35,8 @@ TIMEOUT = 30.0
 MAX_HANGING = 2
 #: Seconds an idle worker waits for more before it ends.
 IDLE = 5.0
+#: Seconds that a flush waits before it looks again, see :mod:`ctxlog.sinks.queue`.
+LOOK_AGAIN = 0.05
 #: Seconds for what waits when the interpreter exits or another configuration takes over.
 STOP = 5.0
 
@@ -75,6 +77,7 @@ class HookSink(Sink):
         self.timeout = timeout
         self._closed = False
         self._new_queue()
+        exits.stop_at_exit(self)
 
     @property
     def name(self) -> str:
@@ -85,6 +88,7 @@ class HookSink(Sink):
         self._waiting: deque[tuple[Snapshot, dict[str, Any]]] = deque()
         self._changed = Condition()
         self._worker: _Call | None = None
+        self._starting = False
         self.tally = Counters()
         self.hanging = 0
         self.disabled = False
@@ -121,8 +125,15 @@ class HookSink(Sink):
 
     def _start_worker(self) -> bool:
         """Start a worker if none is at work and something waits; the lock is held."""
-        if self._worker is not None or not self._waiting:
+        if self._starting:  # this very start was interrupted by what comes in here
             return True
+        self._starting = True  # only then the look: what came before has ended
+        try:
+            return self._worker is not None or not self._waiting or self._start_thread()
+        finally:
+            self._starting = False
+
+    def _start_thread(self) -> bool:
         exits.stop_at_exit(self)
         call = self._worker = _Call()
         worker = Thread(target=self._work, args=(call,), name=f"ctxlog {self.name}", daemon=True)
@@ -136,7 +147,8 @@ class HookSink(Sink):
     def _give_up_hanging(self) -> None:
         """Leave a call that takes too long to its thread, and say so; the lock is held."""
         call = self._worker
-        if call is None or call.began is None or monotonic() - call.began < self.timeout:
+        began = None if call is None else call.began
+        if call is None or began is None or monotonic() - began < self.timeout:
             return
         self._give_up(call)
         self.hanging += 1
@@ -211,6 +223,8 @@ class HookSink(Sink):
         until = None if timeout is None else monotonic() + timeout
         with self._changed:
             while self.depth:
+                if self._starting:  # what this has interrupted: it cannot go on before we have
+                    return False
                 self._give_up_hanging()
                 call = self._worker
                 if call is None:
@@ -222,10 +236,11 @@ class HookSink(Sink):
                 now = monotonic()
                 if until is not None and now >= until:
                     return False
-                pause = self.timeout if call.began is None else call.began + self.timeout - now
+                began = call.began
+                pause = self.timeout if began is None else began + self.timeout - now
                 if until is not None:
                     pause = min(pause, until - now)
-                self._changed.wait(max(pause, 0.001))
+                self._changed.wait(min(max(pause, 0.001), LOOK_AGAIN))
         return True
 
     def stop(self, timeout: float | None = None) -> bool:

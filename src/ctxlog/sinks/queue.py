@@ -15,6 +15,7 @@ from _thread import get_ident
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
+from ctxlog.sinks import exits
 from ctxlog.sinks.writer import Writer
 
 if TYPE_CHECKING:
@@ -22,6 +23,11 @@ if TYPE_CHECKING:
 
     from ctxlog.sinks.queue_options import QueueOptions
     from ctxlog.sinks.sink import Sink
+
+
+#: A flush or a stop waits no longer without looking again. What interrupts it between its look and
+#: its wait, and waits for the queue itself, lets go of the guard: the change may come before the wait.
+LOOK_AGAIN = 0.05
 
 
 class QueueSink(Writer):
@@ -42,10 +48,13 @@ class QueueSink(Writer):
     ) -> None:
         super().__init__(inner, options, clock=clock)
         self.__dict__["write"] = self._hot_write()
+        exits.stop_at_exit(self)  # now: in the middle of the exit it is too late to ask for it
+        if exits.is_over():
+            self.stop(0.0)  # its lines are written directly
 
     def _hot_write(self) -> Callable[..., None]:
         queue, append = self._queue, self._queue.append
-        full, ring = self._full, self._ring
+        full, wake = self._full, self._wake
 
         def write(line: Any, _: int = 0) -> None:
             if len(queue) >= self.room or (self.inside and get_ident() == self.inside):
@@ -53,7 +62,7 @@ class QueueSink(Writer):
                 return
             append(line)
             if len(queue) >= self.wake_at:
-                ring()
+                wake()
 
         return write
 
@@ -115,14 +124,19 @@ class QueueSink(Writer):
             self._urgent += 1
             try:
                 while not self._passed(ticket) and not self._closed:
-                    left = None if end is None else end - self.clock()
-                    if left is not None and left <= 0:
-                        return False
                     self._ring()
-                    self.changed.wait(left)
+                    if not self._wait(end):
+                        return False
                 return self._passed(ticket)
             finally:
                 self._urgent -= 1
+
+    def hurry(self, *, on: bool) -> None:
+        """Linger no more, until told that there is no hurry."""
+        with self.changed:
+            self._urgent += 1 if on else -1
+            if on and self.depth:
+                self._ring()
 
     def stop(self, timeout: float | None = None) -> bool:
         """Write what waits, then end the writer; past ``timeout`` seconds count what is left.
@@ -148,7 +162,7 @@ class QueueSink(Writer):
                 in_time = self._wait(end)
             if not self._closed:
                 self._close_queue()
-            while in_time and self._alive and get_ident() != self._thread.ident:
+            while in_time and self._alive and get_ident() != self._writer():
                 in_time = self._wait(end)
         self._late_all()
         return in_time and not self._stuck
@@ -158,10 +172,11 @@ class QueueSink(Writer):
 
     def _wait(self, end: float | None) -> bool:
         """Wait for a change until ``end``; whether there is time left."""
-        left = None if end is None else end - self.clock()
-        if left is not None and left <= 0:
+        left = LOOK_AGAIN if end is None else end - self.clock()
+        # nor for itself, or for a writer that is being started by what this call has interrupted
+        if left <= 0 or get_ident() in (self._starting, self._writer()):
             return False
-        self.changed.wait(left)
+        self.changed.wait(min(left, LOOK_AGAIN))
         return True
 
     def _close_queue(self) -> None:

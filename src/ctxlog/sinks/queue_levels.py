@@ -41,7 +41,7 @@ class LevelQueueSink(QueueSink):
     def _hot_write(self) -> Callable[..., None]:
         low, high, number = self._queue, self._high, self._number
         add_low, add_high = low.append, high.append
-        full, ring, border = self._full, self._ring, self._level
+        full, wake, border = self._full, self._wake, self._level
 
         def write(line: Any, level: int = 0) -> None:
             if len(low) + len(high) >= self.room or (self.inside and get_ident() == self.inside):
@@ -52,7 +52,7 @@ class LevelQueueSink(QueueSink):
             else:
                 add_high((next(number), line))
             if len(low) + len(high) >= self.wake_at:
-                ring()
+                wake()
 
         return write
 
@@ -97,7 +97,11 @@ class LevelQueueSink(QueueSink):
         return counted(self._number)
 
     def _passed(self, ticket: int) -> bool:
-        waiting = [lane[0][0] for lane in (self._queue, self._high) if lane]
-        if self._left:
-            waiting.append(self._taken[0][1])
-        return not waiting or min(waiting) >= ticket
+        while True:
+            try:
+                waiting = [lane[0][0] for lane in (self._queue, self._high) if lane]
+                if self._left:
+                    waiting.append(self._taken[0][1])
+            except IndexError:  # what interrupted this has waited, and let go of the guard
+                continue
+            return not waiting or min(waiting) >= ticket

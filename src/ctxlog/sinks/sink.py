@@ -12,6 +12,7 @@ from ctxlog.sinks import forking, last_resort
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from threading import Thread
 
     from ctxlog.types import Renderer
 
@@ -50,6 +51,8 @@ class Sink:
     stop_seconds: float | None = None
     #: It was closed: what it opened has been given back.
     is_closed = False
+    #: The thread that flushes it, or did so last, where a flush may not keep its time by itself.
+    aside: Thread | None = None
     #: Lines written by a thread of the sink's own.
     settled = 0
     #: The library it writes to: events that came in by that door do not go out by it again.
@@ -189,6 +192,9 @@ class Sink:
     def flush(self, timeout: float | None = None) -> bool:
         """Push out what is buffered; ``True`` when all of it is out."""
         return True
+
+    def hurry(self, *, on: bool) -> None:
+        """Begin with what a flush or a stop will wait for: others are waited for first."""
 
     def close(self) -> None:
         """Give back what the sink itself opened. A line written later still arrives."""

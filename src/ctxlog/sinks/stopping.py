@@ -25,7 +25,14 @@ _LATE = 64
 def flush_all(sinks: Iterable[Sink], timeout: float | None = None) -> bool:
     """Flush every sink; ``True`` when all of it is out. Returns within ``timeout`` seconds."""
     end = None if timeout is None else monotonic() + timeout
-    done = [_in_time(sink, sink.flush, "errors.flush", end) for sink in sinks]
+    sinks = list(sinks)
+    for sink in sinks:
+        sink.hurry(on=True)
+    try:
+        done = [_in_time(sink, sink.flush, "errors.flush", end) for sink in sinks]
+    finally:
+        for sink in sinks:
+            sink.hurry(on=False)
     return all(done)
 
 
@@ -36,6 +43,9 @@ def close_all(sinks: Iterable[Sink], timeout: float | None = None) -> bool:
     """
     end = None if timeout is None else monotonic() + timeout
     done = True
+    sinks = list(sinks)
+    for sink in sinks:
+        sink.hurry(on=True)  # for good: it does not come back
     for sink in sinks:
         stopped = _in_time(sink, sink.stop, "errors.close", end)
         try:
@@ -77,23 +87,50 @@ def replace_all(sinks: Iterable[Sink]) -> None:
 def _in_time(
     sink: Sink, act: Callable[[float | None], bool], counter: str, end: float | None
 ) -> bool:
-    """Call ``act`` with the time that is left, aside if it may not keep to it by itself."""
-    left = None if end is None else max(0.0, end - monotonic())
+    """Call ``act`` with the time that is left, aside if it may not keep to it by itself.
+
+    One aside a sink: while one that was not waited for any more is at it, no other is started.
+    """
     said: list[bool] = []
 
     def run() -> None:
         try:
-            said.append(act(left))
+            said.append(act(_left(end)))
         except Exception:  # noqa: BLE001 - a closed stream must not stop the others
             counters.add(counter)
 
-    if left is None or sink.keeps_time:
+    if end is None or sink.keeps_time:
         run()
-    else:
-        aside = Thread(target=run, name=f"ctxlog {counter}", daemon=True)
-        try:
-            aside.start()
-        except RuntimeError:  # the interpreter is ending: what waits on the stream was logged so
+        return said == [True]
+    if sink.aside is not None:
+        sink.aside.join(_left(end))
+        if sink.aside.is_alive():
             return False
-        aside.join(left)
+    sink.aside = start_aside(run, counter)
+    if sink.aside is not None:
+        sink.aside.join(_left(end))
     return said == [True]
+
+
+def start_aside(run: Callable[..., object], name: str, *args: object) -> Thread | None:
+    """Run a function on a thread that nothing waits for; ``None`` when none can be started."""
+    aside = Thread(target=run, args=args, name=f"ctxlog {name}", daemon=True)
+    try:
+        aside.start()
+    except RuntimeError:  # the interpreter is ending: what waits on the stream was logged so
+        return None
+    return aside
+
+
+def within(function: Callable[[], object], end: float | None) -> bool:
+    """Call a function that may wait for a sink; whether it had ended by then."""
+    aside = None if end is None else start_aside(function, "aside")
+    if aside is None:
+        function()
+        return True
+    aside.join(_left(end))
+    return not aside.is_alive()
+
+
+def _left(end: float | None) -> float | None:
+    return None if end is None else max(0.0, end - monotonic())

@@ -23,6 +23,23 @@ _UNTOLD = frozenset({"reentrant"})
 class Writer(Backlog):
     """A backlog with a thread that writes it. Nothing runs until the first line."""
 
+    def _wake(self) -> None:
+        """Ring for a line; those that follow need not, until the writer has looked.
+
+        It says itself what wakes it each time it looks: before it sleeps, and as it lingers.
+        """
+        try:
+            if self.guard.acquire(
+                blocking=False
+            ):  # else somebody is at it; the next line rings too
+                try:
+                    if not self._closing:
+                        self.wake_at = NEVER
+                finally:
+                    self.guard.release()
+        finally:
+            self._ring()
+
     def _ring(self) -> None:
         """Wake the writer; start it if there is none."""
         if self._closed:
@@ -36,30 +53,45 @@ class Writer(Backlog):
             return
 
     def _writer(self) -> int | None:
-        return self._thread.ident if self._alive else None
+        return self._thread.ident if self._alive and self._thread is not None else None
 
     def _start(self) -> None:
         with self.guard:
-            if self._alive or self._closed:
+            if self._starting:  # this very start was interrupted by what comes in here
                 return
-            exits.stop_at_exit(self)
-            self._resource = get_resource()  # a shutdown forgets it before the last notice
-            self._life += 1
-            self._alive = True
-            # in an empty context: what it writes belongs to no request
-            self._thread = Thread(
-                target=Context().run,
-                args=(self._run, self._life),
-                name=f"ctxlog writer {self.id}",
-                daemon=True,
-            )
+            self._starting = get_ident()  # only then the look: what came before has ended
             try:
-                self._thread.start()
-            except RuntimeError:  # the interpreter is ending, or may have no more threads
+                if self._alive or self._closed:
+                    return
+                started = self._start_thread()
+            finally:
+                self._starting = 0
+        if not started:
+            self._set_wake_at(1)
+            self._late_all()
+
+    def _start_thread(self) -> bool:
+        exits.stop_at_exit(self)
+        self._resource = get_resource()  # a shutdown forgets it before the last notice
+        self._life += 1
+        # in an empty context: what it writes belongs to no request
+        self._thread = Thread(
+            target=Context().run,
+            args=(self._run, self._life),
+            name=f"ctxlog writer {self.id}",
+            daemon=True,
+        )
+        self._alive = True
+        try:
+            self._thread.start()
+        except BaseException as error:
+            if self._thread.ident is None:
                 self._alive = False
-            else:
-                return
-        self._late_all()
+                self._life += 1
+            if isinstance(error, RuntimeError):  # it is ending, or may have no more threads
+                return False
+            raise  # Ctrl-C
+        return True
 
     def _run(self, life: int) -> None:
         try:
@@ -129,8 +161,10 @@ class Writer(Backlog):
         """Wait until a batch is worth writing."""
         options = self.options
         end = self.clock() + options.batch_seconds
-        self._set_wake_at(options.batch)
-        while not (self._urgent or self._closing) and self._waiting() < options.batch:
+        while not (self._urgent or self._closing):
+            self._set_wake_at(options.batch)
+            if self._waiting() >= options.batch:
+                return
             left = end - self.clock()
             if left <= 0 or not self._bell.acquire(timeout=left):
                 return
@@ -142,9 +176,12 @@ class Writer(Backlog):
             batch = self._batch = []
             append, pop = batch.append, self._pop
             number = min(self._waiting(), self.options.batch)
-            for _ in repeat(None, number):
-                append(pop())
-                self._left += 1
+            try:
+                for _ in repeat(None, number):
+                    append(pop())
+                    self._left += 1
+            except IndexError:  # a finaliser has logged in between, and made room for its line
+                pass
             if not self._closing:
                 self.room = self.options.size - self._left
             return batch
