@@ -34,6 +34,20 @@ def is_secret(body: Mapping[str, object]) -> bool:
     return "string_data" in body or "stringData" in body
 
 
+def mask_parts(body: dict[str, object], mask: str) -> None:
+    """Put ``mask`` in place of what a Secret must not show; another object stays as it is.
+
+    Example:
+        >>> body = {"kind": "Secret", "data": {"password": "cA=="}}
+        >>> mask_parts(body, "***")
+        >>> body
+        {'kind': 'Secret', 'data': '***'}
+    """
+    if is_secret(body):
+        for name in SECRET_PARTS.intersection(body):
+            body[name] = mask
+
+
 def is_model(kind: type) -> bool:
     """Say whether a class is a client's, whose own text would show all that an object has.
 

@@ -8,8 +8,7 @@
 
 from __future__ import annotations
 
-from ctxlog.objects import SECRET_PARTS
-from ctxlog.objects import is_secret as holds_secrets
+from ctxlog.objects import mask_parts
 from ctxlog.readers import reader_of
 from ctxlog.texts import kept_of
 from ctxlog.values import MASK
@@ -123,9 +122,7 @@ class _Plain(Walk):
         self.where = where
 
     def mask_parts(self, out: dict[str, object]) -> None:
-        if holds_secrets(out):
-            for name in SECRET_PARTS.intersection(out):
-                out[name] = self.mask
+        mask_parts(out, self.mask)
 
     def reader_of(self, kind: type) -> Handler:
         return reader_of(kind)

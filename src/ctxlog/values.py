@@ -171,7 +171,7 @@ def frozen_masked(
         >>> frozen_masked({"a": [1], "b": 2}, "b".__eq__)
         {'a': (1,), 'b': '[redacted]'}
     """
-    walk = _Freeze()
+    walk = _FreezeMasked()
     walk.is_secret, walk.mask, walk.where = is_secret, mask, where
     return walk.safely(value, DEPTH)
 
@@ -255,12 +255,23 @@ class _Freeze(Walk):
         return tuple(out)
 
 
+class _FreezeMasked(_Freeze):
+    """The walk for what leaves the process."""
+
+    __slots__ = ()
+
+    def mask_parts(self, out: dict[str, object]) -> None:
+        from ctxlog.objects import mask_parts  # here: what stays in the process never needs it
+
+        mask_parts(out, self.mask)
+
+
 def _secret(walk: Walk, value: Secret, _room: int) -> object:
-    return value if type(walk) is _Freeze else walk.mask
+    return value if isinstance(walk, _Freeze) else walk.mask
 
 
 def _lazy(walk: Walk, value: Lazy, room: int) -> object:
-    if type(walk) is _Freeze:
+    if isinstance(walk, _Freeze):
         return value
     return walk.walk(value.resolve(), room - 1) if room > 0 else "<depth>"
 

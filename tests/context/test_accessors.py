@@ -34,10 +34,7 @@ from tests.context.things import Tenant, tenant
 
 @pytest.fixture(autouse=True)
 def _alone(monkeypatch):
-    monkeypatch.setattr(accessors.TABLE, "accessors", ())
-    monkeypatch.setattr(accessors.TABLE, "waiting", ())
-    monkeypatch.setattr(accessors.TABLE, "replacing", ())
-    monkeypatch.setattr(accessors.TABLE, "quiet", 0)
+    monkeypatch.setattr(accessors, "TABLE", accessors.Table())  # ours alone: what waits wakes after it
 
 
 def errors() -> int:
