@@ -13,6 +13,7 @@ from benchmarks.faults.child import finish, start
 from ctxlog import annotate, entry, get_logger, operation
 from ctxlog.adapters.lines import Lines
 from ctxlog.adapters.otel.metrics import Count
+from ctxlog.context.fields import CURRENT
 from ctxlog.context.snapshot import snapshot
 from ctxlog.control.files import Watcher
 from ctxlog.kubernetes.calls import Calls
@@ -66,7 +67,7 @@ def test_annotating_while_the_operation_ends() -> None:
 
         def work() -> None:
             with operation("unit"):
-                held[:] = [ctxlog.context.fields.CURRENT.get().fields.operation]
+                held[:] = [CURRENT.get().fields.operation]
 
         def handler() -> None:
             if held:

@@ -2,14 +2,24 @@
 
 What was forked under is gone in the child: fields, ids, and what accessors carry. To keep it, take
 a :func:`~ctxlog.snapshot` before the fork and enter it in the child.
+
+What another thread is importing at a fork can never be imported in the child: the module's lock
+stays held. So a fork waits for imports of what a snapshot needs to leave a process, which is loaded
+when the first one does.
 """
 
 from __future__ import annotations
 
 import os
+import sys
 
 from ctxlog.context.accessors import enter_carried
 from ctxlog.context.fields import CURRENT, ROOT
+
+#: Modules that are waited for: they take no lock and log nothing as they are imported.
+_LATER = ("ctxlog.context.", "ctxlog.redact.", "ctxlog.readers.", "json.", "re.", "pickle.")
+#: Looks at most: one import begins another; and this very thread may fork in the middle of one.
+_LOOKS = 20
 
 
 def clear() -> None:
@@ -28,5 +38,19 @@ def clear() -> None:
     enter_carried(())
 
 
+def let_imports_end() -> None:
+    """Wait for what other threads are importing of that; the locks are known by no public name."""
+    locks = getattr(sys.modules.get("_frozen_importlib"), "_module_locks", None)
+    for _ in range(_LOOKS):
+        under_way = [name for name in list(locks or ()) if f"{name}.".startswith(_LATER)]
+        if not under_way:
+            return
+        for name in under_way:
+            try:
+                __import__(name)
+            except Exception:  # noqa: BLE001, S112 - who imports it is told
+                continue
+
+
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=clear)
+    os.register_at_fork(before=let_imports_end, after_in_child=clear)

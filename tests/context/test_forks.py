@@ -1,0 +1,43 @@
+"""Forks while other threads import what a snapshot needs to leave its process."""
+
+from __future__ import annotations
+
+from benchmarks.faults.child import finish, start
+
+CODE = """
+import os, select, sys, threading, time, warnings
+from ctxlog.context.snapshot import snapshot
+
+warnings.simplefilter("ignore", DeprecationWarning)  # 3.12 warns of forks beside threads
+slow = sys.argv[1]
+assert slow not in sys.modules
+begun = threading.Event()
+
+class Finder:
+    def find_spec(self, name, path=None, target=None):
+        if name == slow:
+            begun.set()
+            time.sleep(0.3)  # a disk that is slow: the fork comes in the middle
+
+sys.meta_path.insert(0, Finder())
+thread = threading.Thread(target=lambda: snapshot().to_bytes())
+thread.start()
+assert begun.wait(20)
+out, into = os.pipe()
+pid = os.fork()
+if not pid:
+    os.write(into, b"%d" % len(snapshot().to_bytes()))
+    os._exit(0)
+found = select.select([out], [], [], 20)[0]
+if not found:
+    os.kill(pid, 9)
+os.waitpid(pid, 0)
+thread.join()
+print(bool(found))
+"""
+
+
+def test_a_child_imports_what_another_thread_was_importing():
+    """The child can send a snapshot, also if a thread of the parent's was loading the way to."""
+    for module in ("ctxlog.context.travel", "ctxlog.context.border", "ctxlog.redact", "json"):
+        assert "True\n" == finish(start(CODE, module), 60), module
