@@ -305,3 +305,27 @@ def test_a_configured_level_below_a_named_logger_still_holds(written: Written):
     finally:
         own.setLevel(logging.NOTSET)
     assert ["db", "own"] == events(written)
+
+
+def test_levels_that_stay_are_never_another_meanwhile(
+    written: Written, monkeypatch: pytest.MonkeyPatch
+):
+    """Each change of a file sets all levels anew; a line of another thread must not fall through."""
+    settings = {"level": "info", "levels": {"operator": "info", "operator.told": "debug"}}
+    control.apply(settings)
+    seen: list[tuple[str, int]] = []
+    before = logging.Logger.setLevel
+
+    def watched(self: logging.Logger, level: Any) -> None:
+        seen.append((self.name, level))
+        before(self, level)
+
+    monkeypatch.setattr(logging.Logger, "setLevel", watched)
+    debug = {"objects": ["Pod/shop/db-0"], "loggers": ["operator.lowered"]}
+    control.apply({**settings, "debug": debug})
+    control.apply(settings)
+    lowered = {("operator.lowered", 10), ("operator.lowered", 0)}
+    assert {("root", 20), ("operator", 20), ("operator.told", 10), *lowered} >= set(seen)
+    control.apply({"level": "info", "levels": {"operator": "info"}})
+    assert ("operator.told", 0) == seen[-1]
+    assert 20 == logging.getLogger("operator.told").getEffectiveLevel()
