@@ -14,6 +14,7 @@ import pytest
 
 import ctxlog
 from ctxlog import control
+from ctxlog.adapters.logging.bridge import installed
 from ctxlog.errors import UsageError
 from ctxlog.runtime import MAX_NAMES, runtime
 from tests.kit import Written, configured, moved
@@ -318,6 +319,9 @@ def test_levels_that_stay_are_never_another_meanwhile(
 
     def watched(self: logging.Logger, level: Any) -> None:
         seen.append((self.name, level))
+        if "operator.lowered" == self.name:  # else others' debug lines would get through
+            assert installed.bridge is not None
+            assert installed.bridge.filters
         before(self, level)
 
     monkeypatch.setattr(logging.Logger, "setLevel", watched)
@@ -329,3 +333,31 @@ def test_levels_that_stay_are_never_another_meanwhile(
     control.apply({"level": "info", "levels": {"operator": "info"}})
     assert ("operator.told", 0) == seen[-1]
     assert 20 == logging.getLogger("operator.told").getEffectiveLevel()
+
+
+def test_a_level_of_notset_is_the_parents(written: Written):
+    """Also for a logger that is debugged, whatever the application has set for it."""
+    own = logging.getLogger("operator.sub")
+    own.setLevel(logging.CRITICAL)
+    debug = {"objects": ["Pod/shop/db-0"], "loggers": ["operator.sub"]}
+    try:
+        control.apply({"levels": {"operator": "warning", "operator.sub": 0}, "debug": debug})
+        own.info("not")
+        own.warning("told")
+        with ctxlog.scope(POD):
+            own.debug("debugged")
+        control.reset()
+        assert logging.CRITICAL == own.level
+    finally:
+        own.setLevel(logging.NOTSET)
+    assert ["told", "debugged"] == events(written)
+
+
+def test_the_root_logger_by_its_name_gets_its_level_back(written: Written):
+    """It is one logger, however it is called."""
+    control.apply({"levels": {"root": "error"}})
+    assert 40 == logging.root.level
+    control.reset()
+    assert 20 == logging.root.level
+    ctxlog.shutdown()
+    assert 30 == logging.root.level

@@ -74,7 +74,8 @@ def _usual(level: int, levels: Mapping[str, int], loggers: Iterable[str]) -> dic
 
     def usual_of(logger: logging.Logger | None) -> int:
         while logger is not None:
-            own = planned.get(logger.name) or installed.before(logger)
+            name = logger.name
+            own = planned[name] if name in planned else installed.before(logger)
             if own:
                 return own
             logger = logger.parent
