@@ -14,6 +14,7 @@ import pytest
 
 import ctxlog
 from ctxlog import control
+from ctxlog.adapters.logging.bridge import installed
 from ctxlog.errors import UsageError
 from ctxlog.runtime import MAX_NAMES, runtime
 from tests.kit import Written, configured, moved
@@ -305,3 +306,58 @@ def test_a_configured_level_below_a_named_logger_still_holds(written: Written):
     finally:
         own.setLevel(logging.NOTSET)
     assert ["db", "own"] == events(written)
+
+
+def test_levels_that_stay_are_never_another_meanwhile(
+    written: Written, monkeypatch: pytest.MonkeyPatch
+):
+    """Each change of a file sets all levels anew; a line of another thread must not fall through."""
+    settings = {"level": "info", "levels": {"operator": "info", "operator.told": "debug"}}
+    control.apply(settings)
+    seen: list[tuple[str, int]] = []
+    before = logging.Logger.setLevel
+
+    def watched(self: logging.Logger, level: Any) -> None:
+        seen.append((self.name, level))
+        if "operator.lowered" == self.name:  # else others' debug lines would get through
+            assert installed.bridge is not None
+            assert installed.bridge.filters
+        before(self, level)
+
+    monkeypatch.setattr(logging.Logger, "setLevel", watched)
+    debug = {"objects": ["Pod/shop/db-0"], "loggers": ["operator.lowered"]}
+    control.apply({**settings, "debug": debug})
+    control.apply(settings)
+    lowered = {("operator.lowered", 10), ("operator.lowered", 0)}
+    assert {("root", 20), ("operator", 20), ("operator.told", 10), *lowered} >= set(seen)
+    control.apply({"level": "info", "levels": {"operator": "info"}})
+    assert ("operator.told", 0) == seen[-1]
+    assert 20 == logging.getLogger("operator.told").getEffectiveLevel()
+
+
+def test_a_level_of_notset_is_the_parents(written: Written):
+    """Also for a logger that is debugged, whatever the application has set for it."""
+    own = logging.getLogger("operator.sub")
+    own.setLevel(logging.CRITICAL)
+    debug = {"objects": ["Pod/shop/db-0"], "loggers": ["operator.sub"]}
+    try:
+        control.apply({"levels": {"operator": "warning", "operator.sub": 0}, "debug": debug})
+        own.info("not")
+        own.warning("told")
+        with ctxlog.scope(POD):
+            own.debug("debugged")
+        control.reset()
+        assert logging.CRITICAL == own.level
+    finally:
+        own.setLevel(logging.NOTSET)
+    assert ["told", "debugged"] == events(written)
+
+
+def test_the_root_logger_by_its_name_gets_its_level_back(written: Written):
+    """It is one logger, however it is called."""
+    control.apply({"levels": {"root": "error"}})
+    assert 40 == logging.root.level
+    control.reset()
+    assert 20 == logging.root.level
+    ctxlog.shutdown()
+    assert 30 == logging.root.level

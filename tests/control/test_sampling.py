@@ -7,6 +7,7 @@ import json
 import logging
 import os
 import signal
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -238,6 +239,33 @@ def test_another_configuration_and_sinks_that_come_and_go():
         say("reset")
     assert ["another configuration", "reset"] == events(written)
     assert [] == more
+
+
+def test_sampling_changes_under_load():
+    """Threads write while rates come and go: each line is written or counted, and none twice."""
+    stop, logged = threading.Event(), [0] * 4
+
+    def work(place: int) -> None:
+        while not stop.is_set():
+            say("busy", HIGH if logged[place] % 2 else LOW, n=logged[place], of=place)
+            logged[place] += 1
+
+    threads = [threading.Thread(target=work, args=(place,)) for place in range(4)]
+    with configured(level="info") as written, moved("dropped.sampled", "dropped.burst") as by:
+        for thread in threads:
+            thread.start()
+        for number in range(100):
+            burst = {"first": 1, "every": 2, "seconds": 1000}
+            control.apply({"sampling": {"rate": number % 3 / 4, "burst": burst}})
+            control.apply({"sampling": {"rate": 0.5}})
+            control.reset()
+        stop.set()
+        for thread in threads:
+            thread.join()
+    seen = [(event["of"], event["n"]) for event in written.events]
+    assert len(seen) == len(set(seen))
+    assert sum(logged) == len(seen) + by["dropped.sampled"] + by["dropped.burst"]
+    assert by["dropped.sampled"]
 
 
 BAD: list[tuple[Any, str]] = [

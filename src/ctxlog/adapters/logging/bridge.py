@@ -89,19 +89,26 @@ class _Installed:
     def __init__(self) -> None:
         self.lock = RLock()
         self.bridge: Bridge | None = None
-        self.levels: dict[str | None, tuple[int, int]] = {}  # ours, and the one before
+        self.levels: dict[
+            str, tuple[int, int]
+        ] = {}  # ours, and the one before; the root's is "root"
 
     def open(self, level: int, levels: Mapping[str, int]) -> None:
-        """Add the bridge and set levels, in place of those of the last time."""
+        """Add the bridge and set levels, in place of those of the last time.
+
+        A logger whose level stays has no other one meanwhile: its lines must not fall through.
+        """
         with self.lock:
-            self._restore()
             if self.bridge is None:
                 self.bridge = Bridge()
+            wanted = {logging.root.name: level}
+            for name, number in levels.items():
+                wanted[logging.getLogger(name).name] = number
+            self._restore(staying=wanted)
+            for name, number in wanted.items():
+                self.set_level(name, number)
             if self.bridge not in logging.root.handlers:
                 logging.root.addHandler(self.bridge)
-            self.set_level(None, level)
-            for name, number in levels.items():
-                self.set_level(name, number)
 
     def set_level(self, name: str | None, level: int) -> None:
         """Set a stdlib logger's level, if the bridge is in; ``None`` is the root's."""
@@ -109,9 +116,15 @@ class _Installed:
             if self.bridge is None:
                 return
             logger = logging.getLogger(name)
-            before = self.levels[name][1] if name in self.levels else logger.level
-            self.levels[name] = (level, before)
-            logger.setLevel(level)
+            before = self.before(logger)
+            self.levels[logger.name] = (level, before)
+            if logger.level != level:
+                logger.setLevel(level)
+
+    def before(self, logger: logging.Logger) -> int:
+        """Return the level that a logger has without us; what others have set since is theirs."""
+        ours, before = self.levels.get(logger.name, (None, 0))
+        return before if logger.level == ours else logger.level
 
     def close(self) -> None:
         """Take the bridge out and put levels back that are still ours."""
@@ -121,12 +134,13 @@ class _Installed:
                 self.bridge = None
             self._restore()
 
-    def _restore(self) -> None:
-        for name, (ours, before) in self.levels.items():
+    def _restore(self, staying: Mapping[str, int] | None = None) -> None:
+        for name in [name for name in self.levels if not staying or name not in staying]:
             logger = logging.getLogger(name)
-            if logger.level == ours:
+            before = self.before(logger)
+            if logger.level != before:
                 logger.setLevel(before)
-        self.levels.clear()
+            del self.levels[name]
 
 
 installed = _Installed()

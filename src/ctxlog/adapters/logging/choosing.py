@@ -55,13 +55,31 @@ def choose(
         bridge = installed.bridge
         if bridge is None:
             return
-        for one in [one for one in bridge.filters if isinstance(one, Choice)]:
+        # What both states let through is let through in between, and what neither does is not.
+        old = [one for one in bridge.filters if isinstance(one, Choice)]
+        lowered: dict[str, int] = {}
+        if chosen is not None:
+            usual = _usual(level, levels, loggers)
+            bridge.addFilter(Choice(usual, chosen))
+            lowered = {name: min(number, logging.DEBUG) for name, number in usual.items()}
+        installed.open(level, {**levels, **lowered})
+        for one in old:
             bridge.removeFilter(one)
-        installed.open(level, levels)
-        if chosen is None:
-            return
-        named = [logging.getLogger(name) for name in loggers]
-        usual = {logger.name: logger.getEffectiveLevel() for logger in named}
-        bridge.addFilter(Choice(usual, chosen))
-        for name, number in usual.items():
-            installed.set_level(name, min(number, logging.DEBUG))
+
+
+def _usual(level: int, levels: Mapping[str, int], loggers: Iterable[str]) -> dict[str, int]:
+    """Return the levels that loggers will have before they are lowered."""
+    planned = {logging.root.name: level}
+    planned.update((logging.getLogger(name).name, number) for name, number in levels.items())
+
+    def usual_of(logger: logging.Logger | None) -> int:
+        while logger is not None:
+            name = logger.name
+            own = planned[name] if name in planned else installed.before(logger)
+            if own:
+                return own
+            logger = logger.parent
+        return logging.NOTSET
+
+    named = [logging.getLogger(name) for name in loggers]
+    return {logger.name: usual_of(logger) for logger in named}
