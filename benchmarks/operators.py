@@ -37,7 +37,7 @@ from ctxlog.kubernetes.reconcile import new_reconcile_id, reconcile
 from ctxlog.kubernetes.work import WorkQueue
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator, Iterator
 
 PAGE = Path(__file__).parent.parent / "docs" / "reference" / "operators.md"
 BEGIN = "<!-- figures: begin; written by `python -m benchmarks.operators --write` -->"
@@ -332,7 +332,7 @@ class Timed:
 
 
 @contextmanager
-def installed() -> Iterator[Any]:
+def installed() -> Generator[Any]:
     """Configure ctxlog to write JSON to nowhere, and install the adapter."""
     from ctxlog.adapters import kopf as adapter
 

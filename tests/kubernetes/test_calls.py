@@ -477,7 +477,7 @@ class Odd:
     """A callback whose own attributes are no names."""
 
     def __init__(self) -> None:
-        self.__qualname__ = 5
+        self.__qualname__: Any = 5
         self.__module__ = ["no", "name"]  # type: ignore[assignment]
 
     def __call__(self, pod: Any) -> int:

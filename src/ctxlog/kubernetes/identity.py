@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeGuard
 
 from ctxlog.texts import cut
 
@@ -86,7 +86,7 @@ def _identity(thing: Any, kind: str | None, api_version: str | None) -> dict[str
     )
 
 
-def _is_mapping(thing: object) -> bool:
+def _is_mapping(thing: object) -> TypeGuard[Mapping[str, Any]]:
     return type(thing) is dict or isinstance(thing, Mapping)  # asking an ABC takes a while
 
 

@@ -655,10 +655,10 @@ async def test_kopfs_own_events_are_posted_from_handlers(operators: int, lines: 
 
     async with cluster() as there, contextlib.AsyncExitStack() as stack:
         there.put(body(1))
-        for _ in range(operators):
-            running = await stack.enter_async_context(
-                operator(there, registry, posting__enabled=True)
-            )
-        await until(lambda: len(lines.of(event="seen")) >= operators, running)
-        await until(lambda: len(posts(there)) >= 2 * operators, running)
+        running = [
+            await stack.enter_async_context(operator(there, registry, posting__enabled=True))
+            for _ in range(operators)
+        ]
+        await until(lambda: len(lines.of(event="seen")) >= operators, running[0])
+        await until(lambda: len(posts(there)) >= 2 * operators, running[0])
     assert not lines.of(level="error")
