@@ -5,6 +5,7 @@ from __future__ import annotations
 import operator
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from functools import partial
+from multiprocessing import get_context
 from multiprocessing.pool import ThreadPool
 from typing import Any
 
@@ -18,7 +19,7 @@ from ctxlog.testing import Lines, assert_isolated, assert_propagates
 def test_a_pool_of_processes_cannot_be_asked():
     """The error says why, and what to do instead."""
     with (
-        ProcessPoolExecutor(1) as pool,
+        ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool,
         pytest.raises(UsageError, match="a boundary to another process cannot be asked"),
     ):
         assert_propagates(pool)
