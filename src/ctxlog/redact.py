@@ -9,12 +9,13 @@ from __future__ import annotations
 import re
 
 from ctxlog.errors import UsageError
+from ctxlog.objects import mask_parts
 from ctxlog.texts import encodable, name_of
-from ctxlog.values import MASK, SCALARS, frozen_masked
+from ctxlog.values import DEPTH, MASK, SCALARS, Freeze
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from typing import Any, NoReturn
 
 #: What is masked unless told otherwise. A DSN and a database URL hold a password as a rule. Not
@@ -315,3 +316,32 @@ def _compiled(given: object) -> tuple[re.Pattern[str], ...]:
             raise UsageError(message)
         patterns.append(compiled)
     return tuple(patterns)
+
+
+class _FreezeMasked(Freeze):
+    """The walk for what leaves the process."""
+
+    __slots__ = ()
+
+    def mask_parts(self, out: dict[str, object]) -> None:
+        mask_parts(out, self.mask)
+
+
+def frozen_masked(
+    value: object, is_secret: Callable[[str], bool], mask: str = MASK, where: str | None = None
+) -> object:
+    """Return what :func:`~ctxlog.values.freeze` does, with secrets masked as on a line.
+
+    Args:
+        value: anything; what is frozen already stays as it is.
+        is_secret: told a key; with ``where`` the dotted path of keys that leads to it.
+        mask: what is put in place of a secret.
+        where: the path of this value itself.
+
+    Example:
+        >>> frozen_masked({"a": [1], "b": 2}, "b".__eq__)
+        {'a': (1,), 'b': '[redacted]'}
+    """
+    walk = _FreezeMasked()
+    walk.is_secret, walk.mask, walk.where = is_secret, mask, where
+    return walk.safely(value, DEPTH)

@@ -153,27 +153,7 @@ def freeze(value: object) -> object:
         return value if len(value) <= TEXT_CHARS else cut(value, TEXT_CHARS)  # type: ignore[arg-type]
     if kind is int or value is None or kind is bool or kind is float:
         return value
-    return _Freeze().safely(value, DEPTH)
-
-
-def frozen_masked(
-    value: object, is_secret: Callable[[str], bool], mask: str = MASK, where: str | None = None
-) -> object:
-    """Return what :func:`freeze` does, with secrets masked as :func:`plain` masks them.
-
-    Args:
-        value: anything; what is frozen already stays as it is.
-        is_secret: told a key; with ``where`` the dotted path of keys that leads to it.
-        mask: what is put in place of a secret.
-        where: the path of this value itself.
-
-    Example:
-        >>> frozen_masked({"a": [1], "b": 2}, "b".__eq__)
-        {'a': (1,), 'b': '[redacted]'}
-    """
-    walk = _FreezeMasked()
-    walk.is_secret, walk.mask, walk.where = is_secret, mask, where
-    return walk.safely(value, DEPTH)
+    return Freeze().safely(value, DEPTH)
 
 
 def freeze_fields(
@@ -222,7 +202,7 @@ def _field_pairs(fields: Any) -> tuple[list[tuple[object, object]], int]:
         return [("fields", cut(text, NAME_CHARS))], 1
 
 
-class _Freeze(Walk):
+class Freeze(Walk):
     """The walk for what binding keeps."""
 
     __slots__ = ()
@@ -255,23 +235,12 @@ class _Freeze(Walk):
         return tuple(out)
 
 
-class _FreezeMasked(_Freeze):
-    """The walk for what leaves the process."""
-
-    __slots__ = ()
-
-    def mask_parts(self, out: dict[str, object]) -> None:
-        from ctxlog.objects import mask_parts  # here: what stays in the process never needs it
-
-        mask_parts(out, self.mask)
-
-
 def _secret(walk: Walk, value: Secret, _room: int) -> object:
-    return value if isinstance(walk, _Freeze) else walk.mask
+    return value if isinstance(walk, Freeze) else walk.mask
 
 
 def _lazy(walk: Walk, value: Lazy, room: int) -> object:
-    if isinstance(walk, _Freeze):
+    if isinstance(walk, Freeze):
         return value
     return walk.walk(value.resolve(), room - 1) if room > 0 else "<depth>"
 
