@@ -151,3 +151,18 @@ def test_the_watching_thread_is_nobodys(tmp_path: Path):
     first, later = [e for e in written.events if "control file applied" == e["event"]]
     assert "r-1" == first["request_id"]
     assert "request_id" not in later
+
+
+@pytest.mark.parametrize("path", [None, 3, ["levels.json"]])
+def test_a_path_that_is_none_is_an_error_at_once(path: Any):
+    """A number would be somebody's open file."""
+    with pytest.raises(UsageError, match="path"):
+        control.watch(path)
+
+
+def test_a_path_that_no_system_takes_is_told(tmp_path: Path):
+    """It is no error of whoever watches: what held still does."""
+    with configured():
+        watcher = watched(f"{tmp_path}/nu\0l")
+        watcher.stop()
+    assert "null" in (watcher.error or "")

@@ -158,8 +158,10 @@ def watch(path: str | os.PathLike[str], *, interval: float = 5.0) -> Watcher:
         The watcher; its ``stop()`` ends it.
 
     Raises:
-        UsageError: ``interval`` is no number of seconds above 0.
+        UsageError: ``path`` is no path, or ``interval`` no number of seconds above 0.
     """
+    if not isinstance(path, str | bytes | os.PathLike):
+        raise UsageError(f"watch takes the path of a file, not {type(path).__name__}")
     watcher = Watcher(path, seconds("interval", interval, zero=False))
     watcher.check()
     with _lock:
