@@ -34,7 +34,9 @@ from tests.context.things import Tenant, tenant
 
 @pytest.fixture(autouse=True)
 def _alone(monkeypatch):
-    monkeypatch.setattr(accessors, "TABLE", accessors.Table())  # ours alone: what waits wakes after it
+    monkeypatch.setattr(
+        accessors, "TABLE", accessors.Table()
+    )  # ours alone: what waits wakes after it
 
 
 def errors() -> int:

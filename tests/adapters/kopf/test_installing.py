@@ -216,6 +216,17 @@ def test_kopfs_configuration_sets_the_level_and_adds_no_second_handler(
             logging.root.removeHandler(handler)
 
 
+def test_installing_again_brings_no_level_back(switched: Lines):
+    """It changes what is asked for, not what was set since."""
+    ctxlog.set_level(None, "warning")
+    adapter.install(trace_annotation="x/y")
+    assert not log.is_enabled_for("info")
+    assert logging.WARNING == logging.root.level
+    logging.root.setLevel(logging.ERROR)
+    adapter.install()
+    assert logging.ERROR == logging.root.level
+
+
 def test_without_a_switch_the_configured_level_holds_for_the_standard_library_too(lines: Lines):
     """The default that kopf sets on the root logger does not stay there."""
     kopf.configure()

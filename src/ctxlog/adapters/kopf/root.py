@@ -40,6 +40,9 @@ _root = _Root()
 
 def take_over() -> None:
     """Replace kopf's handler, now and whenever kopf or ctxlog is configured again."""
+    if _root.active:
+        keep()
+        return
     _root.active = True
     _begin(level_asked())
 
