@@ -277,6 +277,29 @@ def test_without_a_configuration_kopfs_handler_stays():
         logging.root.handlers[:] = handlers
 
 
+def test_a_handler_of_ours_alone_is_enough():
+    """Whoever configures with ``logging.config`` has each line once, too."""
+    handlers, before = list(logging.root.handlers), logging.root.level
+    shown = io.StringIO()
+    logging.root.addHandler(ctxlog.Handler(shown, renderer="json"))
+    try:
+        kopf.configure()
+        adapter.install()
+        assert not [h for h in logging.root.handlers if type(h).__name__ == "_KopfStreamHandler"]
+        logging.getLogger("operator.x").info("once")
+        assert 1 == shown.getvalue().count("once")
+        kopf.configure(quiet=True)
+        assert not [h for h in logging.root.handlers if type(h).__name__ == "_KopfStreamHandler"]
+        logging.getLogger("operator.x").info("not")
+        assert "not" not in shown.getvalue()
+        adapter.uninstall()
+        assert [h for h in logging.root.handlers if type(h).__name__ == "_KopfStreamHandler"]
+    finally:
+        adapter.uninstall()
+        logging.root.handlers[:] = handlers
+        logging.root.setLevel(before)
+
+
 def test_causes_of_any_kind_have_a_reason():
     """What is not known has none, and nothing raises."""
     assert units.reason_of(object(), None) is None
