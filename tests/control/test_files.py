@@ -151,3 +151,56 @@ def test_the_watching_thread_is_nobodys(tmp_path: Path):
     first, later = [e for e in written.events if "control file applied" == e["event"]]
     assert "r-1" == first["request_id"]
     assert "request_id" not in later
+
+
+@pytest.mark.parametrize("path", [None, 3, ["levels.json"]])
+def test_a_path_that_is_none_is_an_error_at_once(path: Any):
+    """A number would be somebody's open file."""
+    with pytest.raises(UsageError, match="path"):
+        control.watch(path)
+
+
+def test_a_path_that_no_system_takes_is_told(tmp_path: Path):
+    """It is no error of whoever watches: what held still does."""
+    with configured():
+        watcher = watched(f"{tmp_path}/nu\0l")
+        watcher.stop()
+    assert "null" in (watcher.error or "")
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_a_forked_child_can_be_controlled(tmp_path: Path):
+    """Whoever held a lock in the parent does not exist there; who watched does not either."""
+    path = tmp_path / "levels.json"
+    path.write_text("{}", encoding="utf-8")
+    code = """
+import os, sys, threading, ctxlog
+from ctxlog import control
+from ctxlog.control import applying, files
+ctxlog.configure(sinks=[])
+parents = control.watch(sys.argv[1], interval=3600)
+held, go_on = threading.Event(), threading.Event()
+
+def hold():
+    with applying._base.lock, files._lock, parents._lock:
+        held.set()
+        go_on.wait(60)
+
+thread = threading.Thread(target=hold)
+thread.start()
+held.wait(60)
+pid = os.fork()
+if not pid:
+    control.apply({"level": "debug"})
+    parents.check()
+    parents.stop()
+    watcher = control.watch(sys.argv[1], interval=3600)
+    watcher.stop()
+    os._exit(7 if ctxlog.get_logger("x").is_enabled_for("info") else 8)
+go_on.set()
+thread.join()
+parents.stop()
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+"""
+    done = subprocess.run([sys.executable, "-c", code, str(path)], timeout=60, check=False)
+    assert 7 == done.returncode

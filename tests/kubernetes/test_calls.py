@@ -188,6 +188,18 @@ def test_calls_that_a_pool_makes_as_a_whole_have_their_callers_ids(core: Any, ap
         assert sent["path"].endswith(f"/p-{sent['x-request-id'].removeprefix('r-')}")
 
 
+def test_a_copy_of_a_client_calls_by_itself(core: Any, api: Api):
+    """It has its own configuration: its calls do not go to where the first one's went."""
+    first: Any = Older(core.api_client.configuration)
+    other = copy.copy(first)
+    other.configuration = kubernetes.client.Configuration(host="http://127.0.0.1:1")
+    other.configuration.retries = False
+    with pytest.raises(Exception, match=r"127\.0\.0\.1"):
+        other.call_api("/api/v1/pods")
+    assert [] == api.seen
+    first.close()
+
+
 @pytest.mark.parametrize(("status", "level"), [(409, "info"), (429, "info"), (404, "debug")])
 def test_conflicts_and_throttling_are_told(status: int, level: str, core: Any, api: Api):
     """The line says the status; the client's own exception goes on."""

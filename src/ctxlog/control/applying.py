@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 from typing import TYPE_CHECKING, Any
@@ -81,3 +82,11 @@ def _sampled(pipeline: Pipeline, asked: Settings) -> tuple[Any, ...]:
     return overridden(
         pipeline.configured, rate=asked.rate, keep=asked.keep, burst=asked.burst, always=always
     )
+
+
+def _in_child() -> None:
+    _base.lock = threading.RLock()  # whoever held it does not exist in a forked child
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_in_child)

@@ -116,6 +116,10 @@ class Watcher:
         if self._wake.empty():
             self._wake.put(None)
 
+    def renew_lock(self) -> None:
+        """Make the lock anew, in a forked child."""
+        self._lock = threading.RLock()
+
     def start(self) -> None:
         """Begin to watch, with nothing of the context of whoever says so."""
         run_detached(self._thread.start)
@@ -148,7 +152,7 @@ def watch(path: str | os.PathLike[str], *, interval: float = 5.0) -> Watcher:
 
     What it holds is what :func:`apply` takes. Its content is compared, so the swapped symlinks of a
     mounted ConfigMap are seen. A file that is bad, or gone, or no regular file, keeps the last good
-    state and says so.
+    state and says so. A forked child has the levels of its parent, and watches if it says so itself.
 
     Args:
         path: the file.
@@ -158,8 +162,10 @@ def watch(path: str | os.PathLike[str], *, interval: float = 5.0) -> Watcher:
         The watcher; its ``stop()`` ends it.
 
     Raises:
-        UsageError: ``interval`` is no number of seconds above 0.
+        UsageError: ``path`` is no path, or ``interval`` no number of seconds above 0.
     """
+    if not isinstance(path, str | bytes | os.PathLike):
+        raise UsageError(f"watch takes the path of a file, not {type(path).__name__}")
     watcher = Watcher(path, seconds("interval", interval, zero=False))
     watcher.check()
     with _lock:
@@ -183,3 +189,16 @@ def reload_on(number: int) -> Callable[[], None]:
             watcher.wake()
 
     return act_on(number, wake)
+
+
+def _in_child() -> None:
+    """Watch nothing in a forked child: the threads that did are the parent's."""
+    global _lock  # noqa: PLW0603 - whoever held it does not exist here
+    _lock = threading.RLock()
+    for watcher in _watchers:
+        watcher.renew_lock()
+    _watchers.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_in_child)

@@ -216,6 +216,17 @@ def test_kopfs_configuration_sets_the_level_and_adds_no_second_handler(
             logging.root.removeHandler(handler)
 
 
+def test_installing_again_brings_no_level_back(switched: Lines):
+    """It changes what is asked for, not what was set since."""
+    ctxlog.set_level(None, "warning")
+    adapter.install(trace_annotation="x/y")
+    assert not log.is_enabled_for("info")
+    assert logging.WARNING == logging.root.level
+    logging.root.setLevel(logging.ERROR)
+    adapter.install()
+    assert logging.ERROR == logging.root.level
+
+
 def test_without_a_switch_the_configured_level_holds_for_the_standard_library_too(lines: Lines):
     """The default that kopf sets on the root logger does not stay there."""
     kopf.configure()
@@ -264,6 +275,29 @@ def test_without_a_configuration_kopfs_handler_stays():
         adapter.uninstall()
         ctxlog.shutdown()
         logging.root.handlers[:] = handlers
+
+
+def test_a_handler_of_ours_alone_is_enough():
+    """Whoever configures with ``logging.config`` has each line once, too."""
+    handlers, before = list(logging.root.handlers), logging.root.level
+    shown = io.StringIO()
+    logging.root.addHandler(ctxlog.Handler(shown, renderer="json"))
+    try:
+        kopf.configure()
+        adapter.install()
+        assert not [h for h in logging.root.handlers if type(h).__name__ == "_KopfStreamHandler"]
+        logging.getLogger("operator.x").info("once")
+        assert 1 == shown.getvalue().count("once")
+        kopf.configure(quiet=True)
+        assert not [h for h in logging.root.handlers if type(h).__name__ == "_KopfStreamHandler"]
+        logging.getLogger("operator.x").info("not")
+        assert "not" not in shown.getvalue()
+        adapter.uninstall()
+        assert [h for h in logging.root.handlers if type(h).__name__ == "_KopfStreamHandler"]
+    finally:
+        adapter.uninstall()
+        logging.root.handlers[:] = handlers
+        logging.root.setLevel(before)
 
 
 def test_causes_of_any_kind_have_a_reason():

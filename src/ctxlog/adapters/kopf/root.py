@@ -40,6 +40,9 @@ _root = _Root()
 
 def take_over() -> None:
     """Replace kopf's handler, now and whenever kopf or ctxlog is configured again."""
+    if _root.active:
+        keep()
+        return
     _root.active = True
     _begin(level_asked())
 
@@ -59,15 +62,16 @@ def keep() -> None:
     Once for each: the resource is the same one as sinks come and go, which make other pipelines.
     """
     pipeline = runtime.pipeline
-    if pipeline is None or pipeline.resource is _root.kept_for or not _root.active:
+    configured = None if pipeline is None else pipeline.resource
+    if not _root.active or (configured is not None and configured is _root.kept_for):
         return
-    if _root.level is not None and _root.set_for is not pipeline.resource:
-        _root.set_for = pipeline.resource
+    if _root.level is not None and configured is not None and _root.set_for is not configured:
+        _root.set_for = configured
         runtime.set_level(None, _root.level)
         _set_root(_root.level)
     if not _writes_logging():
         return  # nobody else would show these lines
-    _root.kept_for = pipeline.resource
+    _root.kept_for = configured
     for handler in _theirs():
         logging.root.removeHandler(handler)
         _root.taken = handler
