@@ -72,7 +72,7 @@ class QueueSink(Writer):
         if me == self.inside:
             self._drop("reentrant")
             return
-        with self.changed:
+        with self.guard:
             if not self._closed:
                 self._take_in(line, level)
                 return
@@ -119,7 +119,7 @@ class QueueSink(Writer):
         if get_ident() == self._writer():
             return False
         end = None if timeout is None else self.clock() + timeout
-        with self.changed:
+        with self.guard:
             ticket = self._ticket()
             self._urgent += 1
             try:
@@ -133,7 +133,7 @@ class QueueSink(Writer):
 
     def hurry(self, *, on: bool) -> None:
         """Linger no more, until told that there is no hurry."""
-        with self.changed:
+        with self.guard:
             self._urgent += 1 if on else -1
             if on and self.depth:
                 self._ring()
@@ -149,7 +149,7 @@ class QueueSink(Writer):
             Whether all lines were written in time.
         """
         end = None if timeout is None else self.clock() + timeout
-        with self.changed:
+        with self.guard:
             if self._closed:
                 return not self._stuck
             self._closing = True
