@@ -547,7 +547,7 @@ def handler(*_):
 
 signal.signal(signal.SIGALRM, handler)
 signal.setitimer(signal.ITIMER_REAL, 0.0003, 0.00041)
-end, interrupts = time.monotonic() + 4, 0
+end, interrupts = time.monotonic() + 2, 0
 while time.monotonic() < end or interrupts < 500:
     try:
         armed = True

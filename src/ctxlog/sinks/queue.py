@@ -7,6 +7,7 @@ calls do, and how it is flushed and stopped.
 Nothing runs until the first line; nobody wakes while nothing is logged. The hot path takes no
 lock: ``deque.append`` is one step, and the two thresholds it is compared with are plain numbers
 (``room``: from there on the queue is full; ``wake_at``: from there on the writer has to be rung).
+The first line of a burst rings, under the guard; those after it need not until the writer has looked.
 """
 
 from __future__ import annotations
