@@ -523,3 +523,53 @@ def test_signals_that_annotate_log_and_flush(tmp_path: Path) -> None:
     assert "True\n" == finish(start(_SIGNALS, path), LONG)
     for line in path.read_text().splitlines():
         json.loads(line)
+
+
+_CTRL_C = """
+import signal, sys, threading, time
+import ctxlog
+from ctxlog import annotate, entry, operation
+
+kind, path = sys.argv[1:]
+queue = {"batch_seconds": 0.0, "size": 64, "policy": "block-until-deadline"}
+target = {"text": lambda: open(path, "a"), "call": lambda: (lambda line: None)}.get(kind, lambda: path)()
+ctxlog.configure(sinks=[{"target": target, "queue": queue if kind == "queue" else None}])
+if kind == "hook":
+    ctxlog.add_hook(lambda event: None, level="info")
+log = ctxlog.get_logger("shop")
+armed = False
+
+def handler(*_):
+    global armed
+    if armed:  # once: nobody is quick enough to interrupt what an interrupt is cleaning up
+        armed = False
+        raise KeyboardInterrupt
+
+signal.signal(signal.SIGALRM, handler)
+signal.setitimer(signal.ITIMER_REAL, 0.0003, 0.00041)
+end, interrupts = time.monotonic() + 2, 0
+while time.monotonic() < end or interrupts < 500:
+    try:
+        armed = True
+        with entry(), operation("unit"):
+            annotate(n=1)
+            log.error("line")
+        ctxlog.counters()
+        armed = False
+    except KeyboardInterrupt:
+        interrupts += 1
+signal.setitimer(signal.ITIMER_REAL, 0)
+done = []
+other = threading.Thread(target=lambda: (log.error("other"), done.append(True)), daemon=True)
+other.start()
+other.join(20)
+print(done, ctxlog.flush(20), ctxlog.shutdown(20))
+"""
+
+
+@pytest.mark.parametrize("kind", ["file", "text", "call", "queue", "hook"])
+def test_ctrl_c_at_any_moment(kind: str, tmp_path: Path) -> None:
+    """Thousands of Ctrl-C as lines are written: no lock stays held, other threads go on logging."""
+    process = start(_CTRL_C, kind, tmp_path / "lines")
+    out, _ = process.communicate(timeout=LONG)
+    assert "[True] True True\n" == out

@@ -72,7 +72,9 @@ class Backlog(Sink):
         self._notice_after = 0.0
         self._death: str | None = None
         self.inside = 0  # the thread that is inside the sink
-        self.guard = RLock()  # owned again by a signal handler or finaliser that comes in between
+        # owned again by a signal handler or finaliser that comes in between; entered itself, as a
+        # condition's own `with` runs Python code after it: Ctrl-C there would leave it held
+        self.guard = RLock()
         self.changed = Condition(self.guard)
         self._bell = allocate_lock()
         self._bell.acquire()

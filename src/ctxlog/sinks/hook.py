@@ -13,7 +13,7 @@ later); ``depth`` is what waits.
 from __future__ import annotations
 
 from collections import deque
-from threading import Condition, Thread
+from threading import Condition, RLock, Thread
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
@@ -86,7 +86,8 @@ class HookSink(Sink):
 
     def _new_queue(self) -> None:
         self._waiting: deque[tuple[Snapshot, dict[str, Any]]] = deque()
-        self._changed = Condition()
+        self._guard = RLock()
+        self._changed = Condition(self._guard)
         self._worker: _Call | None = None
         self._starting = False
         self.tally = Counters()
@@ -103,7 +104,7 @@ class HookSink(Sink):
             counters.add("dropped.reentrant")
             return
         taken = snapshot()
-        with self._changed:
+        with self._guard:
             self._give_up_hanging()
             if self._closed:
                 self._count("dropped.closed")
@@ -173,7 +174,7 @@ class HookSink(Sink):
     def _work(self, call: _Call) -> None:
         INSIDE.set((*INSIDE.get(), self))
         while True:
-            with self._changed:
+            with self._guard:
                 if not self._waiting and not self._closed:
                     self._changed.wait(IDLE)
                 if not self._waiting:
@@ -192,7 +193,7 @@ class HookSink(Sink):
                 )
             else:
                 failed = False
-            with self._changed:
+            with self._guard:
                 if call.given_up:
                     return  # it came back after all, but another worker has its place
                 call.began = None
@@ -210,7 +211,7 @@ class HookSink(Sink):
 
     def counts(self) -> dict[str, int]:
         """Return every counter of the hook by name."""
-        with self._changed:
+        with self._guard:
             return {**super().counts(), "depth": self.depth, **self.tally.read()}
 
     def flush(self, timeout: float | None = None) -> bool:
@@ -221,7 +222,7 @@ class HookSink(Sink):
         if self in INSIDE.get():
             return False
         until = None if timeout is None else monotonic() + timeout
-        with self._changed:
+        with self._guard:
             while self.depth:
                 if self._starting:  # what this has interrupted: it cannot go on before we have
                     return False
@@ -250,7 +251,7 @@ class HookSink(Sink):
         ``dropped.stopped``, later ones as ``dropped.closed``.
         """
         done = self.flush(timeout)
-        with self._changed:
+        with self._guard:
             self._closed = True
             call = self._worker
             if call is not None and call.began is not None:

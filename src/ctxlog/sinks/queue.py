@@ -7,6 +7,7 @@ calls do, and how it is flushed and stopped.
 Nothing runs until the first line; nobody wakes while nothing is logged. The hot path takes no
 lock: ``deque.append`` is one step, and the two thresholds it is compared with are plain numbers
 (``room``: from there on the queue is full; ``wake_at``: from there on the writer has to be rung).
+The first line of a burst rings, under the guard; those after it need not until the writer has looked.
 """
 
 from __future__ import annotations
@@ -72,7 +73,7 @@ class QueueSink(Writer):
         if me == self.inside:
             self._drop("reentrant")
             return
-        with self.changed:
+        with self.guard:
             if not self._closed:
                 self._take_in(line, level)
                 return
@@ -119,7 +120,7 @@ class QueueSink(Writer):
         if get_ident() == self._writer():
             return False
         end = None if timeout is None else self.clock() + timeout
-        with self.changed:
+        with self.guard:
             ticket = self._ticket()
             self._urgent += 1
             try:
@@ -133,7 +134,7 @@ class QueueSink(Writer):
 
     def hurry(self, *, on: bool) -> None:
         """Linger no more, until told that there is no hurry."""
-        with self.changed:
+        with self.guard:
             self._urgent += 1 if on else -1
             if on and self.depth:
                 self._ring()
@@ -149,7 +150,7 @@ class QueueSink(Writer):
             Whether all lines were written in time.
         """
         end = None if timeout is None else self.clock() + timeout
-        with self.changed:
+        with self.guard:
             if self._closed:
                 return not self._stuck
             self._closing = True

@@ -115,7 +115,7 @@ class Sink:
     def write_generally(self, line: Any) -> None:
         """Write one line, whatever is going on."""
         mine = False
-        try:  # around the lock too: Ctrl-C between the two would leave it held for good
+        try:  # around the lock too: Ctrl-C right after it would leave it held for good
             self.acquire()  # bound methods: `with lock` takes twice as long on 3.13
             if self.busy:
                 self._postpone(line)
@@ -126,11 +126,15 @@ class Sink:
                     self.count()
                 finally:
                     self.write_pending()
-        finally:
-            if mine:
-                self.busy = False
+        except BaseException:
             if self.is_owned():  # not if interrupted while it waited
+                if mine:
+                    self.busy = False
                 self.release()
+            raise
+        if mine:
+            self.busy = False
+        self.release()  # no call before it: Ctrl-C comes after one
 
     def _postpone(self, line: Any) -> None:
         if len(self.pending) >= PENDING_MAX:

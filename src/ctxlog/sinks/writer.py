@@ -29,14 +29,9 @@ class Writer(Backlog):
         It says itself what wakes it each time it looks: before it sleeps, and as it lingers.
         """
         try:
-            if self.guard.acquire(
-                blocking=False
-            ):  # else somebody is at it; the next line rings too
-                try:
-                    if not self._closing:
-                        self.wake_at = NEVER
-                finally:
-                    self.guard.release()
+            with self.guard:
+                if not self._closing:
+                    self.wake_at = NEVER
         finally:
             self._ring()
 
@@ -104,7 +99,7 @@ class Writer(Backlog):
 
     def _died(self, life: int, error: BaseException) -> None:
         """Count what the sink had in hand, and start another writer."""
-        with self.changed:
+        with self.guard:
             self.inside = 0
             if self._life != life:
                 return
@@ -121,7 +116,7 @@ class Writer(Backlog):
 
     def _left_off(self, life: int) -> None:
         """Tell those who wait for the writer's end that it has come."""
-        with self.changed:
+        with self.guard:
             self.inside = 0
             if self._life in (life, life + 1):
                 self._alive = False
@@ -237,7 +232,7 @@ class Writer(Backlog):
     def _pause(self, attempt: int, life: int) -> None:
         """Wait before another attempt, unless the queue is being stopped."""
         end = self.clock() + self.options.retry_seconds * 2**attempt
-        with self.changed:
+        with self.guard:
             while not self._closing and self._life == life:
                 left = end - self.clock()
                 if left <= 0:
@@ -246,7 +241,7 @@ class Writer(Backlog):
 
     def _settle(self, number: int, life: int, *, failed: bool = False) -> None:
         """Move lines from those in hand to those that are done."""
-        with self.changed:
+        with self.guard:
             if self._life != life:  # given up: they are counted as unknown
                 return
             if failed:
@@ -288,7 +283,7 @@ class Writer(Backlog):
             self.tally.add("notices")
         finally:
             self._notice_after = self.clock() + NOTICE_SECONDS
-            with self.changed:
+            with self.guard:
                 self._noticing = self._noticing and self._life != life
                 self.changed.notify_all()
 

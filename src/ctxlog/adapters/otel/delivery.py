@@ -45,7 +45,8 @@ class Ledger:
         forking.track(self)
 
     def _begin(self) -> None:
-        self.changed = Condition(RLock())
+        self.guard = RLock()
+        self.changed = Condition(self.guard)
         self.held = 0  # all that the batch processor holds, other libraries' records included
         self.waiting = 0  # ours among them
         self.sending = 0  # ours in the exporter's hands
@@ -61,7 +62,7 @@ class Ledger:
     def admit(self) -> bool:
         """Take one record in, if it is open and there is room; else count it, if it is ours."""
         emitting = EMITTING
-        with self.changed:
+        with self.guard:
             while emitting.patient and self.held >= self.size:
                 if self.given_up or self.ending:
                     return False  # counted by the queue
@@ -88,7 +89,7 @@ class Ledger:
 
     def begin(self, number: int, ours: int) -> bool:
         """A batch goes out; ``False``: not any more."""
-        with self.changed:
+        with self.guard:
             if self.closed:
                 return False
             self.held -= number
@@ -99,7 +100,7 @@ class Ledger:
 
     def end(self, ours: int, *, acknowledged: bool) -> None:
         """A batch has come back."""
-        with self.changed:
+        with self.guard:
             if self.closed:
                 return
             self.sending -= ours
@@ -112,7 +113,7 @@ class Ledger:
 
     def close(self) -> None:
         """Nothing goes out any more: what waits is dropped, what is being sent is unconfirmed."""
-        with self.changed:
+        with self.guard:
             if self.closed:
                 return
             self.closed = self.ending = True
@@ -127,12 +128,12 @@ class Ledger:
 
     def ticket(self) -> int:
         """Return what has to be :meth:`passed` for all that is here now to be out."""
-        with self.changed:
+        with self.guard:
             return self._settled() + self.waiting + self.sending
 
     def passed(self, ticket: int) -> bool:
         """Say whether all that was here when the ticket was made has been answered, or dropped."""
-        with self.changed:
+        with self.guard:
             return self._settled() >= ticket
 
     def _settled(self) -> int:
@@ -140,13 +141,13 @@ class Ledger:
 
     def end_admission(self) -> None:
         """Take nothing in any more."""
-        with self.changed:
+        with self.guard:
             self.ending = True
             self.changed.notify_all()
 
     def counts(self) -> dict[str, int]:
         """Return the account by name."""
-        with self.changed:
+        with self.guard:
             return {
                 "acknowledged": self.acknowledged,
                 "unconfirmed": self.unconfirmed,
