@@ -481,7 +481,7 @@ def test_printing_while_something_is_printed() -> None:
 _SIGNALS = """
 import signal, sys, time
 import ctxlog
-from ctxlog import annotate, bind_context, operation  # a handler finds no module half imported
+from ctxlog import annotate, bind_context, counters, flush, operation, shutdown  # none half imported
 
 path = sys.argv[1]
 ctxlog.configure(sinks=[{"target": path, "queue": {"batch_seconds": 0.0, "size": 64}}, path])
