@@ -11,7 +11,6 @@ from ctxlog.pipeline import Pipeline
 from ctxlog.sinks.call import CallSink
 from ctxlog.testing.lines import Lines
 from ctxlog.testing.recording import listen, unlisten
-from ctxlog.testing.shown import redaction
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -167,6 +166,6 @@ def event_of(record: Record) -> Event:
     )
     line.stamp_ns, line.level_text = record.at_ns, record.level_text
     line.written_at(record.stamp)
-    pipeline = Pipeline(sinks=(sink,), resource=record.resource, redaction=redaction())
+    pipeline = Pipeline(sinks=(sink,), resource=record.resource, redaction=record.redaction)
     pipeline.process(line)
     return Event(made[0] if made else {}, record)

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ctxlog.line import Line
+    from ctxlog.redact import Redaction
 
     Listener = Callable[["Record"], object]
 
@@ -47,7 +48,8 @@ class Record:
     """What was said, where, and under what."""
 
     __slots__ = ("_thread", "args", "at_ns", "bound", "door", "event", "fields", "level",
-                 "level_text", "logger", "operation", "origin", "place", "resource", "stamp", "task")  # fmt: skip
+                 "level_text", "logger", "operation", "origin", "place", "redaction", "resource", "stamp",
+                 "task")  # fmt: skip
 
     def __init__(  # noqa: PLR0913 - all that is known of a line
         self,
@@ -83,6 +85,8 @@ class Record:
         self.task: str | None = task_now()
         self.origin: Crossing | None = ORIGIN.get()
         self.resource = get_resource()
+        #: What masks on the line itself; ``None``: nothing is configured.
+        self.redaction: Redaction | None = getattr(runtime.pipeline, "redaction", None)
 
     @property
     def thread(self) -> str:
