@@ -325,3 +325,30 @@ def test_a_logger_that_is_no_name_is_an_error_at_once(make: Any):
     """Not when the block is left, with the work done and its own exception in the way."""
     with pytest.raises(UsageError, match="logger takes a logger's name, not 5"):
         make(logger=5)
+
+
+def test_all_workers_end_when_the_last_key_of_a_closed_queue_is_taken():
+    """Those who wait for a key that is worked on and waits again are told that none will come."""
+    queue = WorkQueue(kind="Pod")
+    queue.add("a/b")
+    busy = queue.get()
+    queue.add("a/b")  # while it is worked on
+    taken = Taken(queue)
+    threads = [threading.Thread(target=taken.thread, args=(None,)) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    deadline = time.monotonic() + 100
+
+    def waiting() -> None:
+        while len(queue._idle) < 3:
+            assert time.monotonic() < deadline
+            time.sleep(0)
+
+    waiting()
+    queue.close()
+    waiting()  # woken, and back again: a key waits still
+    queue.done(busy.key)
+    for thread in threads:
+        thread.join(100)
+    assert [False, False, False] == [thread.is_alive() for thread in threads]
+    assert {"a/b": 1} == taken

@@ -226,8 +226,7 @@ class WorkQueue:
         """Take no more keys; workers get what waits, then :class:`QueueClosed`."""
         with self._lock:
             self._closed = True
-            while self._idle:
-                self._idle.pop()()
+            self._tell_all()
 
     def __len__(self) -> int:
         with self._lock:
@@ -237,7 +236,10 @@ class WorkQueue:
         if self._ready:
             key = self._ready.popleft()
             self._working.add(key)
-            return Work(self, key, self._waiting.pop(key), self._failures.get(key, 0))
+            waiting = self._waiting.pop(key)
+            if self._closed and not self._waiting:
+                self._tell_all()  # none will come
+            return Work(self, key, waiting, self._failures.get(key, 0))
         if self._closed and not self._waiting:
             raise QueueClosed("the queue is closed")
         return None
@@ -246,6 +248,10 @@ class WorkQueue:
         """Wake one who waits, for one key: all of them would only run into each other."""
         while self._idle and not self._idle.pop()():
             pass
+
+    def _tell_all(self) -> None:
+        while self._idle:
+            self._idle.pop()()
 
     def _back(self, wake: Callable[[], bool], *, gone: bool = False) -> None:
         """Wait no more; for one who was woken and is ``gone`` without looking, wake another."""

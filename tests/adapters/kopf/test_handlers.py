@@ -662,3 +662,41 @@ async def test_kopfs_own_events_are_posted_from_handlers(operators: int, lines: 
         await until(lambda: len(lines.of(event="seen")) >= operators, running[0])
         await until(lambda: len(posts(there)) >= 2 * operators, running[0])
     assert not lines.of(level="error")
+
+
+@pytest.mark.timeout(400)
+async def test_a_handler_whose_children_are_unfinished_closes_as_a_retry(lines: Lines):
+    """Its own function has returned; it is run again because of them. Its time is its own."""
+    registry = kopf.OperatorRegistry()
+
+    @kopf.on.create("widgets", id="top", registry=registry)
+    def top(**_: Any) -> None:
+        @kopf.subhandler(id="leaf")
+        def leaf(retry: int, **_: Any) -> None:
+            if retry == 0:
+                raise kopf.TemporaryError("again", delay=0.01)
+
+    async with cluster() as there:
+        there.put(body(1))
+        async with operator(there, registry) as running:
+            done = {"event": "reconcile", "handler": "top", "outcome": "success"}
+            await until(lambda: lines.of(**done), running)
+    closing = [(line["handler"], line["outcome"]) for line in lines.of(event="reconcile")]
+    assert [("top/leaf", "retry"), ("top", "retry")] == closing[:2]
+    assert [("top/leaf", "success"), ("top", "success")] == closing[-2:]
+
+
+@pytest.mark.timeout(400)
+async def test_a_handlers_name_is_as_it_was_given(lines: Lines):
+    """Kopf's own lines and annotations have it so."""
+    registry = kopf.OperatorRegistry()
+
+    @kopf.on.event("widgets", id="createPod", registry=registry)
+    async def seen(**_: Any) -> None:
+        log.info("seen")
+
+    async with cluster() as there:
+        there.put(body(1))
+        async with operator(there, registry) as running:
+            await until(lambda: lines.of(event="seen"), running)
+    assert "createPod" == lines.of(event="seen")[0]["handler"]

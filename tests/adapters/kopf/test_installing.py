@@ -316,7 +316,8 @@ def test_a_handling_is_freed_when_it_ends():
             with units.handling_of(cause, SimpleNamespace(id="seen"), 0, None) as handling:
                 assert handling._work is not None
                 work = weakref.ref(handling._work)
-                handling.finish(None)
+                handling.running = True
+                handling.returned()
             del handling
         assert work() is None
     finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from ctxlog.context.accessors import enter_carried
@@ -22,6 +23,7 @@ from ctxlog.kubernetes.reconcile import (
 )
 from ctxlog.levels import DEBUG, INFO, WARNING
 from ctxlog.operations import SUCCESS
+from ctxlog.texts import NAME_CHARS
 
 if TYPE_CHECKING:
     from typing import Self
@@ -48,7 +50,8 @@ def _run_of(
     fields: dict[str, object], cause: Any, handler: Any, retry: object
 ) -> dict[str, object]:
     """Add to the fields of an object which run of which handler it is."""
-    fields[HANDLER] = _text(getattr(handler, "id", None))
+    name = getattr(handler, "id", None)
+    fields[HANDLER] = None if name is None else str(name)[:NAME_CHARS] or None
     reason = reason_of(cause, handler)
     if reason is not None:
         fields[REASON] = reason
@@ -131,9 +134,10 @@ class Handling(Unit):
 
     Attributes:
         running: whether kopf has called the function. Until then there is nothing to close.
+        unfinished: what kopf says of sub-handlers that have to run again.
     """
 
-    __slots__ = ("_carried", "_entry", "_fields", "_first", "_quiet", "running")
+    __slots__ = ("_carried", "_entry", "_fields", "_first", "_quiet", "running", "unfinished")
 
     def __init__(
         self,
@@ -149,6 +153,7 @@ class Handling(Unit):
         self._quiet = fields.values.get(REASON) == INDEX
         self._first = ROOT
         self.running = False
+        self.unfinished: BaseException | None = None
 
     def under(self, below: Fields) -> tuple[Fields, Carried]:
         """Return the fields of the event's cycle with the handler's, or those of an entry."""
@@ -160,18 +165,24 @@ class Handling(Unit):
         return self
 
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
-        work, self._work = self._work, None
-        if work is not None:
-            work.drop()
+        if self.running:
+            self.ended(error or self.unfinished)
+        elif self._work is not None:
+            self._work.drop()
         leave(self)
         self._first = ROOT  # it held us: else only the collector would free what a handling held
         if self._entry is not None:
             self._entry.ended(error)
 
-    def finish(self, error: BaseException | None) -> None:
-        """Write the closing line; what the function has bound goes."""
-        if error is not None:
-            remember(error, CURRENT.get().fields)
+    def returned(self) -> None:
+        """The function has returned: its time ends, what it has bound goes; sub-handlers follow."""
+        if self._work is not None:
+            self._work.finished = monotonic()
+        back_to(self._first)
+
+    def failed(self, error: BaseException) -> None:
+        """The function has raised: the closing line is written now."""
+        remember(error, CURRENT.get().fields)
         self.ended(error)
         back_to(self._first)
 

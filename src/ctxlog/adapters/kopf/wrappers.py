@@ -84,8 +84,11 @@ def around_handler(original: Original, state: State) -> Original:
             return await original(*args, **kwargs)
         retry = getattr(kwargs.get("state"), "retries", None)
         cause, handler = kwargs.get("cause"), kwargs.get("handler")
-        with _made(handling_of, cause, handler, retry, state.annotation):
-            return await original(*args, **kwargs)
+        with _made(handling_of, cause, handler, retry, state.annotation) as handling:
+            outcome = await original(*args, **kwargs)
+            if handling is not None:
+                handling.unfinished = getattr(outcome, "exception", None)
+            return outcome
 
     return execute_handler_once
 
@@ -111,9 +114,9 @@ def around_function(original: Original, state: State) -> Original:
         try:
             result = await original(fn, *args, **kwargs)
         except BaseException as error:
-            handling.finish(error)
+            handling.failed(error)
             raise
-        handling.finish(None)
+        handling.returned()
         return result
 
     return invoke
