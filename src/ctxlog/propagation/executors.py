@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from ctxlog.context.accessors import TABLE, capture
 from ctxlog.context.fields import CURRENT
-from ctxlog.context.wrapped import Wrapped, alone, run_under
+from ctxlog.context.wrapped import Wrapped, alone, run_bare, run_under
 from ctxlog.errors import UsageError
 from ctxlog.propagation.jobs import Initializer, job
 
@@ -123,8 +123,9 @@ class ThreadPoolExecutor(_Plain):
             job(fn)  # says what is wrong
         # as job(fn), in half the time: no wrapper, no super(), no call that can be spared
         frame = _current()
-        carried = () if len(_modules) == TABLE.quiet else capture()
-        return _Plain.submit(self, run_under, frame.alone or alone(frame), carried, fn)
+        if len(_modules) == TABLE.quiet:
+            return _Plain.submit(self, run_bare, frame.alone or alone(frame), fn)
+        return _Plain.submit(self, run_under, frame.alone or alone(frame), capture(), fn)
 
     def map(
         self,

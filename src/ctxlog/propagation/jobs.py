@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from ctxlog.context.accessors import enter_carried
 from ctxlog.context.fields import CURRENT, ROOT, Frame
-from ctxlog.context.wrapped import Wrapped, run_under, under_now
+from ctxlog.context.wrapped import Wrapped, run_bare, run_under, under_now
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,7 +50,7 @@ def job(function: Function) -> Function:
     given: Any = function
     kind = type(given)
     if kind is FunctionType:  # nearly always
-        return function if given is run_under else cast("Function", under_now(given))
+        return function if given in (run_under, run_bare) else cast("Function", under_now(given))
     if isinstance(given, Wrapped):
         return function
     if kind is partial and given.args and isinstance(given.args[0], Wrapped):
