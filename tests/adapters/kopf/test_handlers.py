@@ -666,11 +666,13 @@ async def test_kopfs_own_events_are_posted_from_handlers(operators: int, lines: 
 
 @pytest.mark.timeout(400)
 async def test_a_handler_whose_children_are_unfinished_closes_as_a_retry(lines: Lines):
-    """Its own function has returned; it is run again because of them. Its time is its own."""
+    """Its own function has returned; it is run again because of them. Its line has what it bound."""
     registry = kopf.OperatorRegistry()
 
     @kopf.on.create("widgets", id="top", registry=registry)
-    def top(**_: Any) -> None:
+    async def top(**_: Any) -> None:
+        ctxlog.bind_context(mine="top's")
+
         @kopf.subhandler(id="leaf")
         def leaf(retry: int, **_: Any) -> None:
             if retry == 0:
@@ -684,6 +686,8 @@ async def test_a_handler_whose_children_are_unfinished_closes_as_a_retry(lines: 
     closing = [(line["handler"], line["outcome"]) for line in lines.of(event="reconcile")]
     assert [("top/leaf", "retry"), ("top", "retry")] == closing[:2]
     assert [("top/leaf", "success"), ("top", "success")] == closing[-2:]
+    bound = {(line["handler"], line["event"]) for line in lines if "mine" in line}
+    assert {("top", "reconcile")} == bound
 
 
 @pytest.mark.timeout(400)

@@ -6,7 +6,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from ctxlog.context.accessors import enter_carried
-from ctxlog.context.fields import CURRENT, EMPTY, ROOT, Fields, Frame, back_to, leave
+from ctxlog.context.fields import CURRENT, EMPTY, ROOT, Fields, Frame, back_to, frame_of, leave
 from ctxlog.context.raised import remember
 from ctxlog.context.snapshot import snapshot
 from ctxlog.context.spans import ACCESSOR, ids_in, live_context
@@ -137,7 +137,8 @@ class Handling(Unit):
         unfinished: what kopf says of sub-handlers that have to run again.
     """
 
-    __slots__ = ("_carried", "_entry", "_fields", "_first", "_quiet", "running", "unfinished")
+    __slots__ = ("_carried", "_entry", "_fields", "_first", "_last", "_quiet", "running",
+                 "unfinished")  # fmt: skip
 
     def __init__(
         self,
@@ -151,7 +152,7 @@ class Handling(Unit):
         self._fields, self._carried, self._entry = fields, carried, opened
         # indexers run for every object there is: the closing line of a success is at debug
         self._quiet = fields.values.get(REASON) == INDEX
-        self._first = ROOT
+        self._first = self._last = ROOT  # its frame as it began, and as the function left it
         self.running = False
         self.unfinished: BaseException | None = None
 
@@ -166,11 +167,13 @@ class Handling(Unit):
 
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
         if self.running:
+            if self._last is not ROOT:
+                back_to(self._last)  # the closing line has what the function bound
             self.ended(error or self.unfinished)
         elif self._work is not None:
             self._work.drop()
         leave(self)
-        self._first = ROOT  # it held us: else only the collector would free what a handling held
+        self._first = self._last = ROOT  # they held us: else only the collector would free it all
         if self._entry is not None:
             self._entry.ended(error)
 
@@ -178,6 +181,7 @@ class Handling(Unit):
         """The function has returned: its time ends, what it has bound goes; sub-handlers follow."""
         if self._work is not None:
             self._work.finished = monotonic()
+        self._last = frame_of(self) or ROOT
         back_to(self._first)
 
     def failed(self, error: BaseException) -> None:
