@@ -495,7 +495,7 @@ def handler(*_):
     global caught, depth
     caught += 1
     depth += 1
-    if depth < 3:  # one may come while another is handled; not without end where that is slow
+    if depth < 3 and not over:  # one may come while another is handled; not without end where that is slow
         again()
     annotate(caught=caught)
     bind_context(bound=caught)
