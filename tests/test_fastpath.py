@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from typing import Any
 
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 import ctxlog
 from ctxlog import encoder
+from ctxlog.context.fields import Fields
 from ctxlog.context.providers import add_provider, remove_provider
 from ctxlog.context.snapshot import Snapshot
 from ctxlog.ids import TraceIds
@@ -449,3 +451,17 @@ def test_the_wall_clock_set_back_is_marked_alike(monkeypatch):
         made.append(parse_line(stream.getvalue()))
     assert made[0] == made[1]
     assert 1.234568 == made[0]["clock_ahead_s"]
+
+
+@pytest.mark.parametrize("odd", ['x","y":"z', "é", "", "a\nb"])
+def test_ids_that_are_no_ids_forge_nothing(odd: str):
+    """Somebody's own ids are written as the text that they are."""
+    taken = Snapshot(Fields({}, TraceIds(odd, "b" * 16, "01")))
+    written: list[str] = []
+    with configured(sinks=[written.append], renderer="json"):
+        for _ in range(2):
+            taken.run(ctxlog.get_logger("shop").info, "said")
+    assert 2 == len(written)
+    for event in map(json.loads, written):
+        assert (odd, "b" * 16, "01") == (event["trace_id"], event["span_id"], event["trace_flags"])
+        assert "y" not in event

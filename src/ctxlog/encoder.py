@@ -28,6 +28,7 @@ MAX_SHAPES = 256
 MAX_HEADS = 1_024
 MAX_LEVELS = 16
 
+_IDS = f',"{names.TRACE_ID}":"%b","{names.SPAN_ID}":"%b","{names.TRACE_FLAGS}":"%b"'.encode()
 #: Types of values that are computed when a line is written: they cannot be encoded before.
 _LATE = frozenset({Lazy})
 _EASY = SCALARS - {float, int}
@@ -40,6 +41,7 @@ class Encoder:
         self.limits = pipeline.limits
         self.resource = pipeline.resource
         self.schema = pipeline.schema
+        self.as_they_are = not pipeline.schema.renames
         self.cleaner = pipeline.cleaner
         self.shapes: dict[frozenset[str], Shape] = {}
         self.heads: dict[int, dict[str, bytes]] = {}
@@ -116,7 +118,7 @@ class Encoder:
 
         ``(owner, with_ids, without_ids, shape)``; both ``None`` when values are read per line.
         """
-        values = {**self.resource, **fields.values}
+        values = {**self.resource, **fields.values} if self.resource else fields.values
         shape = self.known_over(frozenset(fields.values))
         with_ids = without = None
         if _LATE.isdisjoint(map(type, values.values())):
@@ -157,10 +159,16 @@ class Encoder:
 
     def ids(self, ids: TraceIds) -> bytes:
         """Encode the ids; kept on them, for they are the same for a whole piece of work."""
+        trace_id, span_id, flags = ids.trace_id, ids.span_id, ids.trace_flags
+        if self.as_they_are and (text := trace_id + span_id + flags).isalnum() and text.isascii():
+            # each entry comes by: a third of the time
+            fragment = _IDS % (trace_id.encode(), span_id.encode(), flags.encode())
+            ids.encoded = (self, fragment)
+            return fragment
         values: dict[str, Any] = {
-            names.TRACE_ID: ids.trace_id,
-            names.SPAN_ID: ids.span_id,
-            names.TRACE_FLAGS: ids.trace_flags,
+            names.TRACE_ID: trace_id,
+            names.SPAN_ID: span_id,
+            names.TRACE_FLAGS: flags,
         }
         data = encode(self.schema.rename(values))
         fragment = b"," + data[1:-1]
