@@ -7,12 +7,14 @@ import threading
 import time
 from collections import Counter
 from contextlib import suppress
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 import ctxlog
 from ctxlog.errors import UsageError
+from ctxlog.kubernetes import work
 from ctxlog.kubernetes.reconcile import reconcile
 from ctxlog.kubernetes.watching import watched
 from ctxlog.kubernetes.work import QueueClosed, WorkQueue
@@ -352,3 +354,34 @@ def test_all_workers_end_when_the_last_key_of_a_closed_queue_is_taken():
         thread.join(100)
     assert [False, False, False] == [thread.is_alive() for thread in threads]
     assert {"a/b": 1} == taken
+
+
+def test_a_worker_that_is_woken_when_its_time_is_nearly_over_is_not_woken_twice(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    """Its wait ended by itself just before it was woken; who puts the next key must not suffer."""
+    queue = WorkQueue(kind="Pod")
+    waits: list[int] = []
+
+    class Late:
+        """A lock: its first wait ends just before the wake, in its second one a key is put."""
+
+        def __init__(self) -> None:
+            self._lock = threading.Lock()
+            self.release = self._lock.release
+
+        def acquire(self, timeout: float = -1) -> bool:
+            """Take it, or see what happens around a wait with a timeout."""
+            if timeout < 0:
+                return self._lock.acquire()
+            waits.append(len(waits))
+            if len(waits) == 1:
+                queue._idle.pop()()
+                return False
+            queue.add("shop/db")
+            return self._lock.acquire(timeout=0)
+
+    parts = {"Lock": Late, "RLock": threading.RLock, "TIMEOUT_MAX": threading.TIMEOUT_MAX}
+    monkeypatch.setattr(work, "threading", SimpleNamespace(**parts))
+    assert "shop/db" == queue.get(timeout=1_000).key
+    assert [0, 1] == waits

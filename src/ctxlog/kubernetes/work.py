@@ -19,6 +19,7 @@ import asyncio
 import sys
 import threading
 from collections import deque
+from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
@@ -123,7 +124,7 @@ class WorkQueue:
         self._working: set[Hashable] = set()
         self._failures: dict[Hashable, int] = {}
         self._lock = threading.RLock()  # a signal's handler may put a key
-        self._idle: list[Callable[[], bool]] = []  # who came last, first: its caches are warm
+        self._idle: list[Callable[[], object]] = []  # who came last, first: its caches are warm
         self._closed = False
 
     def add(self, key: Hashable) -> None:
@@ -152,13 +153,6 @@ class WorkQueue:
             QueueClosed: there is none, and none will come.
         """
         ends = None if timeout is None else monotonic() + timeout
-        woken = threading.Lock()
-        woken.acquire()
-
-        def wake() -> bool:
-            woken.release()
-            return True
-
         while True:
             with self._lock:
                 work = self._take()
@@ -166,6 +160,9 @@ class WorkQueue:
                     return work
                 if ends is not None and monotonic() >= ends:
                     raise TimeoutError(f"no work within {timeout} s")
+                woken = threading.Lock()  # one a wait: who was woken late is not woken twice
+                woken.acquire()
+                wake = woken.release
                 self._idle.append(wake)
             left = -1 if ends is None else max(0.0, min(ends - monotonic(), threading.TIMEOUT_MAX))
             gone = True  # by Ctrl-C
@@ -181,22 +178,13 @@ class WorkQueue:
         Raises:
             QueueClosed: there is none, and none will come.
         """
-        loop = asyncio.get_running_loop()
-        woken = asyncio.Event()
-
-        def wake() -> bool:
-            try:
-                loop.call_soon_threadsafe(woken.set)
-            except RuntimeError:  # its loop was closed under it
-                return False
-            return True
-
         while True:
             with self._lock:
                 work = self._take()
                 if work is not None:
                     return work
-                woken.clear()
+                woken = asyncio.Event()
+                wake = partial(_wake_in, asyncio.get_running_loop(), woken)
                 self._idle.append(wake)
             gone = True  # cancelled
             try:
@@ -246,14 +234,14 @@ class WorkQueue:
 
     def _tell(self) -> None:
         """Wake one who waits, for one key: all of them would only run into each other."""
-        while self._idle and not self._idle.pop()():
-            pass
+        while self._idle and self._idle.pop()():
+            pass  # that one is gone
 
     def _tell_all(self) -> None:
         while self._idle:
             self._idle.pop()()
 
-    def _back(self, wake: Callable[[], bool], *, gone: bool = False) -> None:
+    def _back(self, wake: Callable[[], object], *, gone: bool = False) -> None:
         """Wait no more; for one who was woken and is ``gone`` without looking, wake another."""
         with self._lock:
             try:
@@ -261,3 +249,12 @@ class WorkQueue:
             except ValueError:
                 if gone and self._ready:
                     self._tell()
+
+
+def _wake_in(loop: asyncio.AbstractEventLoop, woken: asyncio.Event) -> bool:
+    """Wake a coroutine; true if its loop was closed under it."""
+    try:
+        loop.call_soon_threadsafe(woken.set)
+    except RuntimeError:
+        return True
+    return False
