@@ -215,13 +215,11 @@ def enter_carried(carried: Carried) -> Undo:
     if len(carried) != len(accessors) or not all(map(_same, carried, accessors)):
         # somebody registered or woke since the capture
         captured = {accessor.name: value for accessor, value in carried}
-        staying = {each.name for each in accessors}.difference(
-            each.name for each in TABLE.replacing
-        )
+        replacing = TABLE.replacing
         pairs = tuple(
             (each, captured.get(each.name, MISSING))
             for each in accessors
-            if each.name in captured or each.name not in staying
+            if each.name in captured or each in replacing
         )
     undo: list[tuple[Accessor, Any]] = []
     for accessor, value in pairs:

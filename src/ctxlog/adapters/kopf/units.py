@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ctxlog.context.accessors import enter_carried
 from ctxlog.context.fields import CURRENT, EMPTY, ROOT, Fields, Frame, back_to, frame_of, leave
-from ctxlog.context.raised import remember
+from ctxlog.context.raised import remember_own
 from ctxlog.context.snapshot import snapshot
 from ctxlog.context.spans import ACCESSOR, ids_in, live_context
 from ctxlog.entries import entry
@@ -186,7 +186,7 @@ class Handling(Unit):
 
     def failed(self, error: BaseException) -> None:
         """The function has raised: the closing line is written now."""
-        remember(error, CURRENT.get().fields)
+        remember_own(error, self)
         self.ended(error)
         back_to(self._first)
 
