@@ -21,6 +21,7 @@ from ctxlog.ids import (
     format_traceparent,
     new_request_id,
     new_span_id,
+    new_trace,
     new_trace_id,
     parse_traceparent,
     valid_request_id,
@@ -38,7 +39,9 @@ def test_new_ids_are_valid_and_differ():
     traces = {new_trace_id() for _ in range(2000)}
     spans = {new_span_id() for _ in range(2000)}
     assert (2000, 2000) == (len(traces), len(spans))
-    assert all(map(valid_trace_id, traces))
+    whole = [new_trace() for _ in range(2000)]
+    assert 2000 == len({ids.trace_id for ids in whole}) == len({ids.span_id for ids in whole})
+    assert all(map(valid_trace_id, traces | {ids.trace_id for ids in whole}))
     assert all(map(valid_span_id, spans))
 
 
@@ -71,17 +74,18 @@ def test_zero_ids_are_never_made(monkeypatch: pytest.MonkeyPatch):
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_a_forked_child_makes_other_ids():
     """A child does not repeat what its parent makes."""
-    new_span_id()  # the pool is filled
+    new_trace()  # the pools are filled
     reader, writer = os.pipe()
     child = os.fork()
     if child == 0:
-        os.write(writer, " ".join(new_span_id() for _ in range(100)).encode())
+        made = (new_trace().span_id for _ in range(50))
+        os.write(writer, " ".join([*made, *(new_span_id() for _ in range(50))]).encode())
         os._exit(0)
     os.close(writer)
     with os.fdopen(reader) as stream:
         theirs = set(stream.read().split())
     os.waitpid(child, 0)
-    ours = {new_span_id() for _ in range(500)}
+    ours = {new_span_id() for _ in range(500)} | {new_trace().span_id for _ in range(100)}
     assert (100, set()) == (len(theirs), ours & theirs)
 
 

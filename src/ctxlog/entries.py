@@ -20,7 +20,7 @@ from ctxlog.context.spans import (
     remote_context,
 )
 from ctxlog.errors import UsageError, choices
-from ctxlog.ids import TraceIds, new_request_id, new_span_id, new_trace_id, valid_request_id
+from ctxlog.ids import TraceIds, new_request_id, new_trace, valid_request_id
 from ctxlog.names import REQUEST_ID
 from ctxlog.values import freeze_fields
 
@@ -130,7 +130,7 @@ class entry:  # noqa: N801 - reads as a function, like contextlib.suppress
             self._carrier = _NOTHING
         else:
             self._carrier = carrier if isinstance(carrier, Snapshot) else extract(carrier)
-        self._link = _linked(link)
+        self._link = _NO_LINK if link is None else _linked(link)
         self._trace = trace
         self._bound = bound
         self._watched: object = None
@@ -163,6 +163,8 @@ class entry:  # noqa: N801 - reads as a function, like contextlib.suppress
         """Return this entry's fields and what it carries; ``below`` does not show through."""
         inbound = self._carrier
         if inbound is _NOTHING:
+            if not _watchers and not self._link and library() is None:  # the commonest, in short
+                return Fields({REQUEST_ID: new_request_id(), **self._bound}, new_trace()), ()
             values: dict[str, object] = {REQUEST_ID: new_request_id()}
         else:
             request_id = inbound.fields.values.get(REQUEST_ID)
@@ -187,7 +189,7 @@ class entry:  # noqa: N801 - reads as a function, like contextlib.suppress
                     told.began(self._watched)
         context, ids = self._spans(inbound)
         if ids is None:
-            ids = TraceIds(new_trace_id(), new_span_id())
+            ids = new_trace()
             if context is None and library() is not None:
                 context, ids = own_context(ids)
         carried: Carried = () if context is None else ((ACCESSOR, context),)
@@ -239,9 +241,7 @@ _NOTHING = Snapshot(EMPTY)
 _NO_LINK: dict[str, object] = {}
 
 
-def _linked(link: Snapshot | TraceIds | None) -> dict[str, object]:
-    if link is None:
-        return _NO_LINK
+def _linked(link: Snapshot | TraceIds) -> dict[str, object]:
     if not isinstance(link, TraceIds | Snapshot):
         message = f"link takes a snapshot or trace ids, not {type(link).__name__}"
         raise UsageError(message)

@@ -106,7 +106,8 @@ class Work:
 
     def write(self, level: int, fields: dict[str, Any]) -> None:
         """Write the closing line."""
-        _logger(self.logger).log(level, self.name, **fields)
+        logger = _loggers.get(self.logger) or _logger(self.logger)
+        logger.log(level, self.name, **fields)
 
 
 _loggers: dict[str, BoundLogger] = {}
@@ -246,7 +247,10 @@ class operation:  # noqa: N801 - reads as a function, like contextlib.suppress
         values = {**below.values, **self._bound} if self._bound else below.values
         work.span = open_span(self._name, self._logger)
         ids = below.ids if work.span is None else work.span.ids
-        work.under = Fields(values, ids)  # without the operation: it must not hold itself
+        if values is below.values and ids is below.ids and outer is None:
+            work.under = below
+        else:
+            work.under = Fields(values, ids)  # without the operation: it must not hold itself
         return Fields(values, ids, Held(work))
 
     def _again(self) -> Self:

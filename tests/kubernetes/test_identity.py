@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
+from types import MappingProxyType, SimpleNamespace
 from typing import Any
 
 import pytest
@@ -143,6 +143,28 @@ def test_a_megabyte_of_annotations_is_not_read():
     big = {"name": "x" * 10_000, "annotations": {"a": "y" * 1_000_000}, "managedFields": [{}]}
     found = identify({"kind": "Pod", "metadata": big})
     assert all(len(str(value)) <= MAX_CHARS + 8 for value in found.values())
+
+
+PART = st.one_of(
+    st.none(), st.integers(), st.sampled_from(["", "a", "a/b", "x" * MAX_CHARS, "x" * (MAX_CHARS + 1)])
+)  # fmt: skip
+METADATA = st.dictionaries(
+    st.sampled_from(["name", "namespace", "uid", "resourceVersion", "resource_version"]), PART
+)
+BODIES = st.builds(
+    lambda body, metadata: {**body, "metadata": metadata},
+    st.dictionaries(st.sampled_from(["kind", "apiVersion", "api_version", "name"]), PART),
+    METADATA,
+)
+
+
+@given(BODIES, st.sampled_from([None, "Pod", ""]))
+def test_a_body_has_one_identity_as_a_dict_and_as_any_other_mapping(body: Any, kind: str | None):
+    """The short way for what a server sends finds what the long way finds, in its order."""
+    found = identify(body, kind=kind, api_version="v1")
+    assert list(identify(MappingProxyType(body), kind=kind, api_version="v1").items()) == list(
+        found.items()
+    )
 
 
 PARTS = st.sampled_from(["metadata", "kind", "name", "type", "object", "apiVersion"])

@@ -199,9 +199,9 @@ def capture() -> Carried:
 
 def enter_carried(carried: Carried) -> Undo:
     """Enter what was captured, and nothing for accessors that were not; return how to undo it."""
-    accessors = active()
-    if not carried:
-        accessors = TABLE.replacing
+    if len(_modules) != TABLE.looked:  # active(), without the call
+        _look()
+    accessors = TABLE.accessors if carried else TABLE.replacing
     if not accessors:
         return ()
     if len(carried) == len(accessors) == 1 and carried[0][0] is accessors[0]:

@@ -10,7 +10,8 @@ from ctxlog.context.fields import CURRENT, EMPTY, ROOT, Fields, Frame, back_to, 
 from ctxlog.context.raised import remember_own
 from ctxlog.context.snapshot import snapshot
 from ctxlog.context.spans import ACCESSOR, ids_in, live_context
-from ctxlog.entries import entry
+from ctxlog.entries import AUTO, NEW, entry
+from ctxlog.ids import new_request_id
 from ctxlog.kubernetes.identity import NAME, NAMESPACE, RESOURCE_VERSION, UID, identify
 from ctxlog.kubernetes.reconcile import (
     EVENT,
@@ -62,21 +63,23 @@ def _run_of(
 
 def reason_of(cause: Any, handler: Any) -> str | None:
     """Return why a handler runs."""
+    reason = getattr(cause, "reason", None)
+    if reason is not None and not hasattr(cause, "webhook"):  # nearly always: a change
+        return _text(reason)
+    if hasattr(cause, "event"):
+        return _text(getattr(cause, "type", None)) or "listed"
     if hasattr(cause, "activity"):
         return _text(cause.activity)
     if hasattr(cause, "webhook"):
         return _text(getattr(handler, "reason", None)) or "webhook"
     if hasattr(cause, "stopper"):
         return "timer" if hasattr(handler, "interval") else "daemon"
-    if hasattr(cause, "event"):
-        return _text(getattr(cause, "type", None)) or "listed"
-    if hasattr(cause, "reason"):
-        return _text(cause.reason)
     return INDEX if getattr(cause, "body", None) is not None else None
 
 
 def _text(value: object) -> str | None:
-    return None if value is None else str(getattr(value, "value", value)).lower()[:256] or None
+    """Return the text of an enum's member, or of a text; `value` itself costs ten times as much."""
+    return None if value is None else str(getattr(value, "_value_", value)).lower()[:256] or None
 
 
 def _kind(resource: Any) -> str | None:
@@ -84,33 +87,32 @@ def _kind(resource: Any) -> str | None:
     return kind if isinstance(kind, str) else None
 
 
-class Cycle:
+class Cycle(entry):
     """The block that the handling of one event is: kopf's own lines are written in it.
 
     An entry that is a new trace, or the annotation's: never that of what the operator was started
     under.
     """
 
-    __slots__ = ("_entry", "carried", "fields")
+    __slots__ = ("_body", "carried", "fields")
 
     def __init__(self, raw_event: Any, resource: Any, annotation: str | None) -> None:
         body = raw_event.get("object")
-        fields = identify(body, kind=_kind(resource))
-        fields[RECONCILE_ID] = new_reconcile_id()
+        bound = identify(body, kind=_kind(resource))
+        bound[RECONCILE_ID] = new_request_id()
         inbound = None if annotation is None else _annotated(body, annotation)
-        self._entry = entry.of(fields, inbound, trace="new" if inbound is None else "auto")
-        self.fields, self.carried = self._entry.open(EMPTY)
+        self._body = body
+        self._fill(bound, inbound, None, NEW if inbound is None else AUTO)
+        self.fields, self.carried = self.open(EMPTY)
 
     def __enter__(self) -> Self:
         CURRENT.set(Frame(self.fields, CURRENT.get(), self, enter_carried(self.carried)))
         return self
 
-    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
-        leave(self)
-        self._entry.ended(error)
-
     def handles(self, body: Any) -> bool:
         """Say whether this is the object of the cycle's event, as it was then."""
+        if getattr(body, "_src", None) is self._body:  # kopf's view of it: nearly always
+            return True
         mine = self.fields.values
         try:
             metadata = body["metadata"]
@@ -161,8 +163,14 @@ class Handling(Unit):
         return self._fields, self._carried
 
     def __enter__(self) -> Self:
-        super().__enter__()
-        self._first = CURRENT.get()
+        frame = CURRENT.get()
+        undo = enter_carried(self._carried)
+        fields = self._begin(self._fields)
+        span = None if self._work is None else self._work.span
+        if span is not None:
+            undo = (*undo, *span.enter())
+        self._first = Frame(fields, frame, self, undo)
+        CURRENT.set(self._first)
         return self
 
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
@@ -181,8 +189,9 @@ class Handling(Unit):
         """The function has returned: its time ends, what it has bound goes; sub-handlers follow."""
         if self._work is not None:
             self._work.finished = monotonic()
-        self._last = frame_of(self) or ROOT
-        back_to(self._first)
+        if CURRENT.get() is not self._first:  # it has bound something, or left something open
+            self._last = frame_of(self) or ROOT
+            back_to(self._first)
 
     def failed(self, error: BaseException) -> None:
         """The function has raised: the closing line is written now."""
@@ -215,7 +224,7 @@ def cycle_here() -> Cycle | None:
     """Return the event's cycle that this is part of."""
     frame: Frame | None = CURRENT.get()
     while frame is not None:
-        if type(frame.owner) is Cycle:
+        if isinstance(frame.owner, Cycle):
             return frame.owner
         frame = frame.parent
     return None
