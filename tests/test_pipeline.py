@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import json
+import re
 import sys
 from types import MappingProxyType
 from typing import Any
@@ -24,8 +26,8 @@ from ctxlog.sinks.sink import Sink
 from ctxlog.sinks.stream import StreamSink
 from ctxlog.stamps import stamp_now
 from ctxlog.tracebacks import describe
-from tests.kit import Written, configured, moved, parse_line
-from tests.strategies import HOSTILE, BoomError, OddText, anything, relaxed
+from tests.kit import ACTIVE, Written, configured, moved, parse_line
+from tests.strategies import CONTROLS, HOSTILE, BoomError, OddText, anything, relaxed
 
 ERRORS = "ctxlog.errors"
 
@@ -290,6 +292,54 @@ def test_a_foreign_renderer_forges_no_line(make):
     with configured(renderer=lambda _, __, event: make(event["event"] + "\n")) as written:
         ctxlog.get_logger("shop").info('a\n{"event":"forged"}')
     assert b'a\n    {"event":"forged"}\n' == written.getvalue()
+
+
+FOREIGN: dict[str, Any] = {
+    "key-value": structlog.processors.KeyValueRenderer(key_order=["event"], repr_native_str=False),
+    "logfmt": structlog.processors.LogfmtRenderer(),
+    "console": structlog.dev.ConsoleRenderer(colors=False),
+    "coloured": structlog.dev.ConsoleRenderer(colors=True),
+    "bytes": lambda _, __, event: f"{event['event']}|{event}|{[*event.values()]}".encode(),
+    "text": lambda _, __, event: "|".join(f"{name}:{value}" for name, value in event.items()),
+}
+
+
+@pytest.mark.parametrize("name", FOREIGN)
+@pytest.mark.parametrize("place", ["event", "value", "name", "logger", "bound", "nested"])
+def test_no_foreign_renderer_lets_a_control_character_through(name: str, place: str):
+    """What it writes itself stays, colours and line breaks; what acts in a value is escaped."""
+    evil = CONTROLS.replace("\n", "").replace("\t", "").replace("\0", "") + "\x1b[31m"
+    with configured(renderer=FOREIGN[name]) as written:
+        log = ctxlog.get_logger(evil if place == "logger" else "shop")
+        log = log.bind({"bound": evil}) if place == "bound" else log
+        fields: dict[str, dict[str, Any]] = {
+            "value": {"v": evil}, "name": {"a" + evil: 1}, "nested": {"n": {evil: [evil]}},
+        }  # fmt: skip
+        log.info(evil if place == "event" else "e", **fields.get(place, {}))
+    text = written.getvalue().decode()
+    assert text.endswith("\n")
+    if name == "coloured":
+        assert "\x1b[31m" not in text
+        text = re.sub("\x1b\\[[0-9]*m", "", text)
+    assert set() == ACTIVE & set(text[:-1])
+
+
+def test_a_foreign_renderers_json_stays_json_and_says_what_was_logged():
+    """Its own escapes are left alone; what it leaves raw is escaped as JSON knows it."""
+    renderer = structlog.processors.JSONRenderer(
+        serializer=lambda event, **_: json.dumps(event, ensure_ascii=False)
+    )
+    with configured(renderer=renderer) as written:
+        ctxlog.get_logger("shop").info("e", value=CONTROLS)
+    assert CONTROLS == written.event["value"]
+
+
+@pytest.mark.parametrize("made", ["a\r\n", b"a\r\n", "a\n", b"a", b"\xff\x9b\r"])
+def test_the_end_of_a_foreign_renderers_line_is_ours(made: Any):
+    """Its line break, if it writes one, is not doubled; bytes that are no text stay as they are."""
+    with configured(renderer=lambda *_: made) as written:
+        ctxlog.get_logger("shop").info("e")
+    assert (b"a\n" if b"\xff" != made[:1] else b"\xff\x9b\r\n") == written.getvalue()
 
 
 def test_a_foreign_renderer_gets_a_copy():
