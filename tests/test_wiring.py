@@ -121,6 +121,21 @@ def test_remove_sink_lists_the_ids():
         ctxlog.remove_sink(added)
 
 
+def test_a_processor_need_not_answer_what_it_is_asked():
+    """A proxy whose attributes raise can be called, and so is a processor."""
+
+    class Proxy:
+        def __getattr__(self, name: str) -> Any:
+            raise KeyError(name)
+
+        def __call__(self, _: Any, __: str, event: Any) -> Any:
+            return {**event, "by": "proxy"}
+
+    with configured(processors=[Proxy()]) as written:
+        ctxlog.get_logger("shop").info("e")
+    assert "proxy" == written.event["by"]
+
+
 def test_a_hook_is_no_coroutine_function():
     """Nobody would await it: its calls would be lost without a word."""
     with configured(), pytest.raises(UsageError, match="add_sink takes coroutine functions"):

@@ -12,6 +12,7 @@ from ctxlog.formats import WRITERS, named
 from ctxlog.levels import INFO, parse
 from ctxlog.limits import Limits
 from ctxlog.redact import Redaction
+from ctxlog.texts import type_path
 from ctxlog.walk import is_mapping
 
 if TYPE_CHECKING:
@@ -208,8 +209,10 @@ def processor_chain(given: Iterable[Processor] | None) -> tuple[Processor, ...]:
 
 def _among_ours(processor: Processor) -> Processor:
     """Let structlog's processors that look for the caller's frame pass over ours."""
+    if not type_path(type(processor)).startswith("structlog."):  # a proxy may answer anything
+        return processor
     ignores: Any = getattr(processor, "_additional_ignores", _NO_IGNORES)
-    if ignores is _NO_IGNORES or not type(processor).__module__.startswith("structlog."):
+    if ignores is _NO_IGNORES:
         return processor
     from copy import copy
 
