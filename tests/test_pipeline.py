@@ -775,6 +775,23 @@ def test_interpolate_asks_a_mapping_alone():
     assert "{'token': '[redacted]'}" == interpolate("%s", ({"token": "t"},), value_of)
 
 
+@pytest.mark.parametrize("fields", [{}, {"odd": object()}], ids=["fast", "full"])
+def test_a_lazy_argument_and_event_are_computed(fields: dict[str, Any]):
+    """As fields are: what a lazy value gives is written, its secrets masked; what it raises is said."""
+    made = ctxlog.lazy(lambda: {"token": "t", "n": 6 * 7})
+    endless = ctxlog.lazy(lambda: endless)
+    with configured() as written:
+        log = ctxlog.get_logger("shop")
+        log.info("%s of %d", made, ctxlog.lazy(lambda: 6 * 7), **fields)
+        log.info(made, **fields)
+        log.info("%s", ctxlog.lazy(boom), **fields)
+        log.info("%s", endless, **fields)
+    told = [event["event"] for event in written.events]
+    masked = "{'token': '[redacted]', 'n': 42}"
+    assert [f"{masked} of 42", masked, "<lazy raised BoomError: no>"] == told[:3]
+    assert "lazy(" in told[3]
+
+
 @pytest.mark.parametrize("name", sorted(set(HOSTILE) - {"recursive text"}))
 def test_hostile_events_and_arguments(name):
     """An event, or an argument, whose text has no end or shows secrets is one line, soon."""
@@ -813,6 +830,14 @@ def test_structlogs_processors_run_in_our_chain():
     assert ("bytes", "Z") == (event["raw"], event["at"][-1])
     assert "test_structlogs_processors_run_in_our_chain" == event["func_name"]
     assert "ValueError" == event["exception"][0]["exc_type"]
+
+
+def test_structlogs_filter_by_level_lets_through_what_we_let_through():
+    """It asks the logger for its level, which has been looked at before the chain."""
+    with configured(processors=[structlog.stdlib.filter_by_level], level="debug") as written:
+        ctxlog.get_logger("shop").debug("e")
+    assert ("e", False) == (written.event["event"], ERRORS in written.event)
+    assert LoggerName("shop").isEnabledFor(10)
 
 
 def test_format_exc_info_in_our_chain():

@@ -76,12 +76,22 @@ class LoggerName:
     __slots__ = ("name",)
     #: What a processor asks to hold can be written later: see :mod:`ctxlog.sampling`.
     holds = True
+    #: What structlog's ``filter_by_level`` asks: levels have been looked at before the chain.
+    disabled = False
 
     def __init__(self, name: str) -> None:
         self.name = name
 
     def __repr__(self) -> str:
         return f"<logger {self.name}>"
+
+    def isEnabledFor(self, level: int) -> bool:  # noqa: N802 - logging's name
+        """Say that a line of this level is written."""
+        return True
+
+    def getEffectiveLevel(self) -> int:  # noqa: N802 - logging's name
+        """Return the lowest level there is."""
+        return 0
 
 
 class Pipeline(Assembler):
