@@ -21,6 +21,8 @@ from ctxlog.message import interpolate
 from ctxlog.pipeline import MAX_NESTING, LoggerName, Pipeline
 from ctxlog.processors import Clean
 from ctxlog.renderers.console import ConsoleRenderer
+from ctxlog.renderers.json import JsonRenderer
+from ctxlog.renderers.logfmt import LogfmtRenderer
 from ctxlog.sinks import last_resort
 from ctxlog.sinks.sink import Sink
 from ctxlog.sinks.stream import StreamSink
@@ -565,16 +567,18 @@ def test_a_provider_that_fails_is_named():
 
 
 def test_the_chain_itself_fails(monkeypatch):
-    """A failure nobody thought of leaves a bare line with ids, context and the call's fields."""
+    """What nobody thought of leaves a bare line: ids, resource, context and the call's fields."""
     monkeypatch.setattr(Pipeline, "assemble", boom)
     with (
-        configured(processors=[lambda _, __, event: event]) as written,
+        configured(processors=[lambda _, __, event: event], resource={"r": 1, "a": 0}) as written,
         moved("errors.pipeline") as by,
         ctxlog.entry(a=1, level=2),
     ):
-        ctxlog.get_logger("shop").error("e", b=2, token="hunter2")
+        ctxlog.get_logger("shop", c=3, b=0).error("e", b=2, token="hunter2")
     event = written.event
+    assert 3 == event["c"]
     assert ("error", 1, 2, 2) == (event["level"], event["a"], event["b"], event["fields.level"])
+    assert 1 == event["r"]
     assert "[redacted]" == event["token"]
     assert event["trace_id"]
     assert ["pipeline: BoomError: no"] == event[ERRORS]
@@ -674,7 +678,7 @@ def test_exceptions_are_data(how):
                 log.exception("e")
             else:
                 given = {"true": True, "instance": error, "tuple": sys.exc_info()}[how]
-                log.error("e", exc_info=given)  # noqa: TRY400 - one of the ways
+                log.exception("e", exc_info=given)  # noqa: TRY400 - one of the ways
     event = written.event
     assert ("ValueError", "no") == (event["exception.type"], event["exception.message"])
     assert "ValueError" == event["error.type"]
@@ -846,6 +850,25 @@ def test_format_exc_info_in_our_chain():
         ctxlog.get_logger("shop").error("e", exc_info=failure())
     assert "Traceback" in written.event["exception"]
     assert "exception.type" not in written.event
+
+
+@pytest.mark.parametrize("cleaned", [True, False])
+@pytest.mark.parametrize("make", [JsonRenderer, LogfmtRenderer, ConsoleRenderer])
+def test_our_renderers_tell_an_exception_in_structlogs_chain(make: Any, cleaned: bool):
+    """With or without our cleaning before them; given as ``True``, itself, or a tuple."""
+    out = io.BytesIO()
+    chain: list[Any] = [*([Clean()] if cleaned else []), make()]
+    chain.append(lambda _, __, line: line if isinstance(line, bytes) else line.encode())
+    log: Any = structlog.wrap_logger(structlog.BytesLogger(out), processors=chain)
+    try:
+        raise BoomError("no")
+    except BoomError as error:
+        for given in (True, error, (type(error), error, error.__traceback__)):
+            log.error("e", exc_info=given)
+    log.error("e", exc_info=None)
+    text = out.getvalue()
+    assert (3, 3) == (text.count(b"exception.type"), text.count(b"raise BoomError("))
+    assert b"exc_info" not in text
 
 
 def test_our_parts_run_in_structlogs_chain():

@@ -267,11 +267,12 @@ class Pipeline(Assembler):
             counters.add("lost")
 
     def _write_bare(self, line: Line, error: Exception) -> None:
-        """Write what can be written without the chain: head, ids, context, the call's fields."""
+        """Write what needs no chain: head, ids, resource, context, the logger's and the call's fields."""
         if line.context is None:
             line.context = CURRENT.get().fields
             line.ids = line.context.ids
-        rest = {**line.context.values, **line.given()}
+        own = {} if line.bound is None else line.bound.values
+        rest = {**self.resource, **line.context.values, **own, **line.given()}
         names.move(rest, names.RESERVED_BESIDE_IDS)
         line.stamp_ns = None  # what was given may be what failed
         event = {**self._head(line, text_of(line.said, self.cleaner.value)), **rest}

@@ -16,7 +16,7 @@ from ctxlog.texts import MARK, encodable, mro_of, safe_repr, safe_str, type_path
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from traceback import StackSummary, TracebackException
     from types import TracebackType
     from typing import Any
@@ -76,6 +76,20 @@ def resolve(exc_info: object) -> BaseException | None:
         raise
     except BaseException:  # noqa: BLE001 - its truth is not ours to mend
         return None
+
+
+def told(event: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a copy of an event with the fields of its ``exc_info`` in that one's place.
+
+    Example:
+        >>> told({"event": "e", "exc_info": ValueError("no")})["exception.message"]
+        'no'
+    """
+    given = dict(event)
+    error = resolve(given.pop("exc_info", None))
+    if error is not None:
+        given.update(describe(error))
+    return given
 
 
 def describe(

@@ -10,6 +10,7 @@ import orjson
 from ctxlog.limits import DEFAULT_LIMITS, Limits
 from ctxlog.plain import plain
 from ctxlog.schemas import OTEL, Schema
+from ctxlog.tracebacks import told
 
 if TYPE_CHECKING:
     from collections.abc import MutableMapping
@@ -72,8 +73,8 @@ class JsonRenderer:
     def __call__(
         self, logger: Any, method_name: str, event_dict: MutableMapping[str, Any]
     ) -> bytes:
-        """Render any event, whatever its values are."""
-        event = plain(dict(event_dict), self._limits)
+        """Render any event, whatever its values are; an ``exc_info`` as its fields."""
+        event = plain(told(event_dict), self._limits)
         if not isinstance(event, dict):  # only a limit of depth 0 could do that
             event = {"event": event}
         return self.render(event)
