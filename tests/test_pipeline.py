@@ -678,7 +678,7 @@ def test_exceptions_are_data(how):
                 log.exception("e")
             else:
                 given = {"true": True, "instance": error, "tuple": sys.exc_info()}[how]
-                log.exception("e", exc_info=given)  # noqa: TRY400 - one of the ways
+                log.error("e", exc_info=given)  # noqa: TRY400 - one of the ways
     event = written.event
     assert ("ValueError", "no") == (event["exception.type"], event["exception.message"])
     assert "ValueError" == event["error.type"]
@@ -864,7 +864,7 @@ def test_our_renderers_tell_an_exception_in_structlogs_chain(make: Any, cleaned:
         raise BoomError("no")
     except BoomError as error:
         for given in (True, error, (type(error), error, error.__traceback__)):
-            log.error("e", exc_info=given)
+            log.exception("e", exc_info=given)
     log.error("e", exc_info=None)
     text = out.getvalue()
     assert (3, 3) == (text.count(b"exception.type"), text.count(b"raise BoomError("))
