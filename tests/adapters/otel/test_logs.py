@@ -665,7 +665,10 @@ def test_the_resource_is_the_environments_and_the_arguments(monkeypatch: pytest.
     monkeypatch.setenv("OTEL_RESOURCE_ATTRIBUTES", "service.name=a,team=x%20y, region = eu ,bad")
     monkeypatch.setenv("OTEL_SERVICE_NAME", "b")
     lines: list[dict[str, Any]] = []
-    with exported(resource={"region": "us"}) as kept:
+    with (
+        pytest.warns(CtxlogWarning, match="OTEL_RESOURCE_ATTRIBUTES='bad' is ignored"),
+        exported(resource={"region": "us"}) as kept,
+    ):
         ctxlog.add_sink(lines.append, renderer="event")
         log().info("x")
     (full,) = kept.get_finished_logs()
