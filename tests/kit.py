@@ -17,8 +17,10 @@ if TYPE_CHECKING:
 
     from ctxlog.sinks.sink import Sink
 
-#: What acts on a terminal or splits lines, if it is written as it is.
-ACTIVE = frozenset(map(chr, [*range(0x20), *range(0x7F, 0xA0), 0x2028, 0x2029]))
+#: What acts on a terminal or splits lines, if it is written as it is; the last two write backwards.
+ACTIVE = frozenset(
+    map(chr, [*range(0x20), *range(0x7F, 0xA0), *range(0x2028, 0x202F), *range(0x2066, 0x206A)])
+)
 assert ACTIVE & set(CONTROLS)
 
 

@@ -49,7 +49,7 @@ SECRET_NAMES = (
 INNOCENT_NAMES = ("tokens_used", "secret_name", "token_count", "passwords_changed", "pin")
 
 #: Characters that forge lines or colours where they are written as they are.
-CONTROLS = "\r\n\t\0\x07\x08\x1b\x7f\x80\x85\x9b\u2028\u2029\ufeff\u202e"
+CONTROLS = "\r\n\t\0\x07\x08\x1b\x7f\x80\x85\x9b\u2028\u2029\ufeff\u202a\u202e\u2066\u2069"
 
 
 class BoomError(Exception):

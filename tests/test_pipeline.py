@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import json
+import re
 import sys
 from types import MappingProxyType
 from typing import Any
@@ -19,13 +21,15 @@ from ctxlog.message import interpolate
 from ctxlog.pipeline import MAX_NESTING, LoggerName, Pipeline
 from ctxlog.processors import Clean
 from ctxlog.renderers.console import ConsoleRenderer
+from ctxlog.renderers.json import JsonRenderer
+from ctxlog.renderers.logfmt import LogfmtRenderer
 from ctxlog.sinks import last_resort
 from ctxlog.sinks.sink import Sink
 from ctxlog.sinks.stream import StreamSink
 from ctxlog.stamps import stamp_now
 from ctxlog.tracebacks import describe
-from tests.kit import Written, configured, moved, parse_line
-from tests.strategies import HOSTILE, BoomError, OddText, anything, relaxed
+from tests.kit import ACTIVE, Written, configured, moved, parse_line
+from tests.strategies import CONTROLS, HOSTILE, BoomError, OddText, anything, relaxed
 
 ERRORS = "ctxlog.errors"
 
@@ -292,6 +296,54 @@ def test_a_foreign_renderer_forges_no_line(make):
     assert b'a\n    {"event":"forged"}\n' == written.getvalue()
 
 
+FOREIGN: dict[str, Any] = {
+    "key-value": structlog.processors.KeyValueRenderer(key_order=["event"], repr_native_str=False),
+    "logfmt": structlog.processors.LogfmtRenderer(),
+    "console": structlog.dev.ConsoleRenderer(colors=False),
+    "coloured": structlog.dev.ConsoleRenderer(colors=True),
+    "bytes": lambda _, __, event: f"{event['event']}|{event}|{[*event.values()]}".encode(),
+    "text": lambda _, __, event: "|".join(f"{name}:{value}" for name, value in event.items()),
+}
+
+
+@pytest.mark.parametrize("name", FOREIGN)
+@pytest.mark.parametrize("place", ["event", "value", "name", "logger", "bound", "nested"])
+def test_no_foreign_renderer_lets_a_control_character_through(name: str, place: str):
+    """What it writes itself stays, colours and line breaks; what acts in a value is escaped."""
+    evil = CONTROLS.replace("\n", "").replace("\t", "").replace("\0", "") + "\x1b[31m"
+    with configured(renderer=FOREIGN[name]) as written:
+        log = ctxlog.get_logger(evil if place == "logger" else "shop")
+        log = log.bind({"bound": evil}) if place == "bound" else log
+        fields: dict[str, dict[str, Any]] = {
+            "value": {"v": evil}, "name": {"a" + evil: 1}, "nested": {"n": {evil: [evil]}},
+        }  # fmt: skip
+        log.info(evil if place == "event" else "e", **fields.get(place, {}))
+    text = written.getvalue().decode()
+    assert text.endswith("\n")
+    if name == "coloured":
+        assert "\x1b[31m" not in text
+        text = re.sub("\x1b\\[[0-9]*m", "", text)
+    assert set() == ACTIVE & set(text[:-1])
+
+
+def test_a_foreign_renderers_json_stays_json_and_says_what_was_logged():
+    """Its own escapes are left alone; what it leaves raw is escaped as JSON knows it."""
+    renderer = structlog.processors.JSONRenderer(
+        serializer=lambda event, **_: json.dumps(event, ensure_ascii=False)
+    )
+    with configured(renderer=renderer) as written:
+        ctxlog.get_logger("shop").info("e", value=CONTROLS)
+    assert CONTROLS == written.event["value"]
+
+
+@pytest.mark.parametrize("made", ["a\r\n", b"a\r\n", "a\n", b"a", b"\xff\x9b\r"])
+def test_the_end_of_a_foreign_renderers_line_is_ours(made: Any):
+    """Its line break, if it writes one, is not doubled; bytes that are no text stay as they are."""
+    with configured(renderer=lambda *_: made) as written:
+        ctxlog.get_logger("shop").info("e")
+    assert (b"a\n" if b"\xff" != made[:1] else b"\xff\x9b\r\n") == written.getvalue()
+
+
 def test_a_foreign_renderer_gets_a_copy():
     """What a renderer changes, other sinks do not see."""
 
@@ -515,16 +567,18 @@ def test_a_provider_that_fails_is_named():
 
 
 def test_the_chain_itself_fails(monkeypatch):
-    """A failure nobody thought of leaves a bare line with ids, context and the call's fields."""
+    """What nobody thought of leaves a bare line: ids, resource, context and the call's fields."""
     monkeypatch.setattr(Pipeline, "assemble", boom)
     with (
-        configured(processors=[lambda _, __, event: event]) as written,
+        configured(processors=[lambda _, __, event: event], resource={"r": 1, "a": 0}) as written,
         moved("errors.pipeline") as by,
         ctxlog.entry(a=1, level=2),
     ):
-        ctxlog.get_logger("shop").error("e", b=2, token="hunter2")
+        ctxlog.get_logger("shop", c=3, b=0).error("e", b=2, token="hunter2")
     event = written.event
+    assert 3 == event["c"]
     assert ("error", 1, 2, 2) == (event["level"], event["a"], event["b"], event["fields.level"])
+    assert 1 == event["r"]
     assert "[redacted]" == event["token"]
     assert event["trace_id"]
     assert ["pipeline: BoomError: no"] == event[ERRORS]
@@ -725,6 +779,23 @@ def test_interpolate_asks_a_mapping_alone():
     assert "{'token': '[redacted]'}" == interpolate("%s", ({"token": "t"},), value_of)
 
 
+@pytest.mark.parametrize("fields", [{}, {"odd": object()}], ids=["fast", "full"])
+def test_a_lazy_argument_and_event_are_computed(fields: dict[str, Any]):
+    """As fields are: what a lazy value gives is written, its secrets masked; what it raises is said."""
+    made = ctxlog.lazy(lambda: {"token": "t", "n": 6 * 7})
+    endless = ctxlog.lazy(lambda: endless)
+    with configured() as written:
+        log = ctxlog.get_logger("shop")
+        log.info("%s of %d", made, ctxlog.lazy(lambda: 6 * 7), **fields)
+        log.info(made, **fields)
+        log.info("%s", ctxlog.lazy(boom), **fields)
+        log.info("%s", endless, **fields)
+    told = [event["event"] for event in written.events]
+    masked = "{'token': '[redacted]', 'n': 42}"
+    assert [f"{masked} of 42", masked, "<lazy raised BoomError: no>"] == told[:3]
+    assert "lazy(" in told[3]
+
+
 @pytest.mark.parametrize("name", sorted(set(HOSTILE) - {"recursive text"}))
 def test_hostile_events_and_arguments(name):
     """An event, or an argument, whose text has no end or shows secrets is one line, soon."""
@@ -765,12 +836,39 @@ def test_structlogs_processors_run_in_our_chain():
     assert "ValueError" == event["exception"][0]["exc_type"]
 
 
+def test_structlogs_filter_by_level_lets_through_what_we_let_through():
+    """It asks the logger for its level, which has been looked at before the chain."""
+    with configured(processors=[structlog.stdlib.filter_by_level], level="debug") as written:
+        ctxlog.get_logger("shop").debug("e")
+    assert ("e", False) == (written.event["event"], ERRORS in written.event)
+    assert LoggerName("shop").isEnabledFor(10)
+
+
 def test_format_exc_info_in_our_chain():
     """An exception that a processor has rendered is not rendered again."""
     with configured(processors=[structlog.processors.format_exc_info]) as written:
         ctxlog.get_logger("shop").error("e", exc_info=failure())
     assert "Traceback" in written.event["exception"]
     assert "exception.type" not in written.event
+
+
+@pytest.mark.parametrize("cleaned", [True, False])
+@pytest.mark.parametrize("make", [JsonRenderer, LogfmtRenderer, ConsoleRenderer])
+def test_our_renderers_tell_an_exception_in_structlogs_chain(make: Any, cleaned: bool):
+    """With or without our cleaning before them; given as ``True``, itself, or a tuple."""
+    out = io.BytesIO()
+    chain: list[Any] = [*([Clean()] if cleaned else []), make()]
+    chain.append(lambda _, __, line: line if isinstance(line, bytes) else line.encode())
+    log: Any = structlog.wrap_logger(structlog.BytesLogger(out), processors=chain)
+    try:
+        raise BoomError("no")
+    except BoomError as error:
+        for given in (True, error, (type(error), error, error.__traceback__)):
+            log.exception("e", exc_info=given)
+    log.error("e", exc_info=None)
+    text = out.getvalue()
+    assert (3, 3) == (text.count(b"exception.type"), text.count(b"raise BoomError("))
+    assert b"exc_info" not in text
 
 
 def test_our_parts_run_in_structlogs_chain():

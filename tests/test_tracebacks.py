@@ -326,6 +326,80 @@ def test_hostile_classes_are_told(make: Callable[[], BaseException]):
         orjson.dumps(described)
 
 
+def stop_asking(*_: object) -> Any:
+    """Raise, whatever is asked."""
+    raise BoomError("no")
+
+
+class HidesItsNotesError(Exception):
+    """Raises when its notes are asked for."""
+
+    __notes__: Any = property(stop_asking)
+
+
+class HasNoTruthError(Exception):
+    """Cannot be asked whether it is true."""
+
+    __bool__ = stop_asking
+
+
+class OddNotes(list[str]):
+    """Notes that cannot be read."""
+
+    __iter__: Any = stop_asking
+    __len__: Any = stop_asking
+
+
+def odd_syntax_error() -> Any:
+    """Return what a parser of a template language might make of a SyntaxError."""
+    error = SyntaxError("bad")
+    error.lineno, error.text, error.filename = "x", 3, object()  # type: ignore[assignment]
+    return error
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        HidesItsNotesError,
+        HasNoTruthError,
+        lambda: set_notes(ValueError("v"), OddNotes(["a"])),
+        odd_syntax_error,
+    ],
+)
+def test_what_python_cannot_print_still_has_its_traceback(make: Callable[[], BaseException]):
+    """Where the exception was raised is told, though Python fails to print the exception."""
+    error = fail(make())
+    for described in (describe(error), describe(fail(ValueError("v"), error))):
+        assert "in throw\n" in str(described["exception.stacktrace"])
+        assert "no traceback" not in str(described["exception.stacktrace"])
+        orjson.dumps(described)
+
+
+def set_notes(error: Any, notes: object) -> Any:
+    """Set an error's notes by hand."""
+    error.__notes__ = notes
+    return error
+
+
+@pytest.mark.parametrize("levels", [60, 400])
+def test_groups_that_share_their_members_end(levels: int):
+    """A group that holds a group twice, so many levels deep, has more parts than atoms are."""
+    error: Any = ValueError("v")
+    for _ in range(levels):
+        error = ExceptionGroup("g", [error, error])
+    described = describe(fail(error))
+    assert "ExceptionGroup: g (2 sub-exceptions)" in str(described["exception.stacktrace"])
+    orjson.dumps(described)
+
+
+def test_a_member_that_is_there_twice_is_printed_twice():
+    """As two tasks that awaited the same failure leave it; and to the letter as Python does."""
+    error = fail(ValueError("v"))
+    group = fail(ExceptionGroup("g", [error, error]))
+    expected = "".join(traceback.format_exception(group)).removesuffix("\n")
+    assert expected == describe(group)["exception.stacktrace"]
+
+
 @pytest.mark.parametrize("kind", [KeyboardInterrupt, SystemExit])
 def test_the_two_that_end_a_program_pass(kind: type[BaseException]):
     """Ctrl-C and exit raised while an exception is told are never swallowed."""

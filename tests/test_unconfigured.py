@@ -10,7 +10,7 @@ import pytest
 import ctxlog
 from ctxlog.context.providers import add_provider, remove_provider
 from ctxlog.context.resource import set_resource
-from tests.kit import moved
+from tests.kit import Written, moved
 from tests.strategies import HOSTILE, BoomError
 
 
@@ -152,3 +152,29 @@ def test_the_root_logger(host):
     """A logger without a name is the root."""
     ctxlog.get_logger().warning("e")
     assert ["root"] == [record.name for record in host.records]
+
+
+@pytest.mark.parametrize(
+    ("event", "args"), [("%d", ("x",)), ("e", (1, 2)), ("100%", (1,)), ("%(a)s", ({"b": 1},))]
+)
+def test_arguments_that_do_not_fit_are_not_lost(host, event, args):
+    """The record can be written, with its arguments as a field, as the pipeline would write it."""
+    with moved("errors.arguments") as by:
+        ctxlog.get_logger("lib").info(event, *args, a=1)
+    (record,) = host.records
+    assert (event, 1) == (record.getMessage(), record.a)
+    assert list(args) == record.positional_args
+    assert {"errors.arguments": 1} == by
+
+
+def test_arguments_that_do_not_fit_are_said_once_by_our_handler(host):
+    """A handler of ours makes of the record what the pipeline makes of the event."""
+    out = Written()
+    handler = ctxlog.Handler(out, renderer="json")
+    logging.getLogger("lib").addHandler(handler)
+    try:
+        ctxlog.get_logger("lib").info("%d", "x")
+    finally:
+        logging.getLogger("lib").removeHandler(handler)
+    assert ("%d", ["x"]) == (out.event["event"], out.event["positional_args"])
+    assert "positional_args~2" not in out.event

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 import sys
 import warnings
 from typing import Any
@@ -14,6 +15,7 @@ import ctxlog
 from ctxlog.context.fields import policy
 from ctxlog.errors import CtxlogWarning, UsageError
 from ctxlog.limits import Limits
+from ctxlog.redact import Redaction
 from ctxlog.renderers.json import JsonRenderer
 from ctxlog.runtime import runtime
 from ctxlog.sinks.file import FileSink
@@ -53,6 +55,10 @@ async def coroutine_processor(_: Any, __: str, event: Any) -> Any:
     ({"sinks": sys.stderr}, "sinks takes several targets"),
     ({"sinks": 3}, "sinks takes several targets"),
     ({"sinks": [3]}, "a sink is a stream, a path, a callable or a coroutine function, not int"),
+    ({"sinks": [io.StringIO]}, "a sink is the class StringIO, not an instance; write StringIO()"),
+    ({"sinks": [logging.StreamHandler]}, "a sink is the class StreamHandler, not an instance"),
+    ({"stream": io.StringIO}, "stream is the class StringIO, not an instance; write StringIO()"),
+    ({"propagators": [["b3"]]}, "unknown propagator of type list. Known: tracecontext, b3"),
     ({"sinks": [{"target": print, "levle": 1}]}, "unknown sink option 'levle': did you mean 'level'?"),
     ({"sinks": [{"level": 1}]}, "needs a 'target'; it takes target, renderer, level, filter"),
     ({"sinks": [{"target": print, "filter": 3}]}, "filter takes a function of an event that returns a bool, not int"),
@@ -108,9 +114,44 @@ def test_remove_sink_lists_the_ids():
     """An unknown id is answered with those there are."""
     with configured():
         added = ctxlog.add_sink(Written())
-        with pytest.raises(UsageError, match=f"Known: .*{added}"):
+        with pytest.raises(UsageError, match=f"unknown sink id -1. Known: .*{added}"):
             ctxlog.remove_sink(-1)
         ctxlog.remove_sink(added)
+    with pytest.raises(UsageError, match="nothing is configured"):
+        ctxlog.remove_sink(added)
+
+
+def test_a_processor_need_not_answer_what_it_is_asked():
+    """A proxy whose attributes raise can be called, and so is a processor."""
+
+    class Proxy:
+        def __getattr__(self, name: str) -> Any:
+            raise KeyError(name)
+
+        def __call__(self, _: Any, __: str, event: Any) -> Any:
+            return {**event, "by": "proxy"}
+
+    with configured(processors=[Proxy()]) as written:
+        ctxlog.get_logger("shop").info("e")
+    assert "proxy" == written.event["by"]
+
+
+def test_a_hook_is_no_coroutine_function():
+    """Nobody would await it: its calls would be lost without a word."""
+    with configured(), pytest.raises(UsageError, match="add_sink takes coroutine functions"):
+        ctxlog.add_hook(coroutine_processor)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("make", "said"), [
+    (Redaction, "unknown redaction option 'alow': did you mean 'allow'? Known: names, also, allow"),
+    (ctxlog.Handler, "unknown Handler option 'alow'. Known: stream, level, renderer, schema"),
+    (ctxlog.Formatter, "unknown Formatter option 'alow'. Known: fmt, datefmt, style, validate"),
+])  # fmt: skip
+def test_an_unknown_option_anywhere_lists_those_there_are(make: Any, said: str):
+    """What is given to ``configure`` or to ``logging`` says so too."""
+    with pytest.raises(UsageError) as caught:
+        make(alow=["x"])
+    assert said in str(caught.value)
 
 
 def test_set_level_takes_a_name():
@@ -291,7 +332,8 @@ def test_the_environment_is_read(monkeypatch):
 
 @pytest.mark.parametrize(("variable", "value"), [
     ("CTXLOG_LEVEL", "loud"), ("CTXLOG_LEVELS", "a=loud,b,=info"), ("CTXLOG_RENDERER", "jsn"),
-    ("CTXLOG_SCHEMA", "x"), ("CTXLOG_STRICT", "maybe"),
+    ("CTXLOG_SCHEMA", "x"), ("CTXLOG_STRICT", "maybe"), ("CTXLOG_LEVEL", "x" * 5_000),
+    ("OTEL_PROPAGATORS", "tracecontext,b4,b5"), ("OTEL_RESOURCE_ATTRIBUTES", "a=1,b,=2"),
 ])  # fmt: skip
 def test_a_bad_variable_is_one_warning(variable, value, monkeypatch):
     """It is told once, at the caller of ``configure``, and the default is used."""
@@ -305,8 +347,24 @@ def test_a_bad_variable_is_one_warning(variable, value, monkeypatch):
     (warning,) = caught
     assert warning.category is CtxlogWarning
     assert variable in str(warning.message)
+    assert len(str(warning.message)) < 500
     assert __file__ == warning.filename
     assert '"event":"e"' in out.getvalue()
+
+
+def _installed(*, group: str, name: str) -> list[str]:
+    """Stand for a propagator that some package brings."""
+    return ["sentry"] if (group, name) == ("opentelemetry_propagator", "sentry") else []
+
+
+def test_what_others_write_is_no_bad_variable(monkeypatch, recwarn):
+    """``OTEL_PROPAGATORS`` may name what OpenTelemetry finds installed; ours are not all there are."""
+    monkeypatch.setenv("OTEL_PROPAGATORS", " TraceContext,sentry,,none")
+    monkeypatch.setenv("OTEL_RESOURCE_ATTRIBUTES", "a=1, ,b=")
+    monkeypatch.setattr("importlib.metadata.entry_points", _installed)
+    ctxlog.configure(stream=io.StringIO())
+    ctxlog.shutdown()
+    assert [] == [str(warning.message) for warning in recwarn]
 
 
 def test_no_variable_is_needed(monkeypatch):

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ctxlog import targets
+from ctxlog.context.decorate import COROUTINE, kind_of
 from ctxlog.doors import set_stdlib_level
-from ctxlog.errors import UsageError, choices, seconds
+from ctxlog.errors import UsageError, choices, seconds, shown
 from ctxlog.levels import parse
 from ctxlog.runtime import runtime
 from ctxlog.sinks.stopping import replace_all
@@ -131,6 +132,8 @@ def add_hook(
         raise choices("option", name, ADD_HOOK)
     if not callable(target):
         raise UsageError(f"add_hook takes a callable, not {type(target).__name__}")
+    if kind_of(target) is COROUTINE:
+        raise UsageError("a hook is not awaited; add_sink takes coroutine functions")
     accept, patience = targets.predicate(filter), seconds("timeout", timeout, zero=False)
     from ctxlog.sinks.hook import HookSink
 
@@ -149,8 +152,10 @@ def remove_sink(sink: int) -> None:
     """
     removed = runtime.remove_sink(sink)
     if removed is None:
-        known = [] if runtime.pipeline is None else [str(s.id) for s in runtime.pipeline.sinks]
-        raise choices("sink id", sink, known)
+        if runtime.pipeline is None:
+            raise UsageError("nothing is configured: there is no sink to remove")
+        known = ", ".join([str(other.id) for other in runtime.pipeline.sinks])
+        raise UsageError(f"unknown sink id {shown(sink)}. Known: {known}")
     replace_all([removed])
 
 

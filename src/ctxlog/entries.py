@@ -200,8 +200,9 @@ class entry:  # noqa: N801 - reads as a function, like contextlib.suppress
         request_id, self._watched = self._watched, None
         if request_id is None:
             return
-        badly = isinstance(error, Exception) and not isinstance(
-            error, StopIteration | StopAsyncIteration
+        kind = type(error)  # not isinstance: __class__ may lie
+        badly = issubclass(kind, Exception) and not issubclass(
+            kind, (StopIteration, StopAsyncIteration)
         )
         for watcher in _watchers:
             told = watcher()

@@ -29,7 +29,8 @@ _MARK = 64  # bytes that the longest mark takes as a value, quotes included
 _LEAST_ROOM = 256
 
 # What JSON makes of a character, where it makes more of it: as our renderer does it.
-_ESCAPES = dict.fromkeys((*range(32), *range(127, 160), 8232, 8233), "\\u0000")
+_ESCAPES = dict.fromkeys((*range(32), *range(127, 160)), "\\u0000")
+_ESCAPES |= dict.fromkeys((*range(0x2028, 0x202F), *range(0x2066, 0x206A)), "\\u0000")
 _ESCAPES |= {ord(char): "\\n" for char in '\b\t\n\f\r"\\'}
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from ctxlog.counting import counters
 from ctxlog.objects import is_model
 from ctxlog.texts import bytes_text, safe_str
+from ctxlog.values import Lazy
 from ctxlog.walk import is_mapping, unused
 
 if TYPE_CHECKING:
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
 #: Characters of an event that is no text.
 TEXT = 4_096
+#: Lazy values that give a lazy value, one after the other: it may be itself.
+LAZY = 4
 _CONTAINERS = (dict, list, tuple, set, frozenset)
 
 
@@ -46,6 +49,8 @@ def text_of(event: Any, value_of: ValueOf) -> str:
 def shown(value: Any, value_of: ValueOf) -> Any:
     """Return what may be printed: a container's own text may have no end, and shows secrets.
 
+    A lazy value is computed.
+
     Example:
         >>> from ctxlog.processors import Clean
         >>> shown({"token": "t"}, Clean().value), shown(3, Clean().value)
@@ -54,8 +59,19 @@ def shown(value: Any, value_of: ValueOf) -> Any:
     kind = type(value)
     if kind is str or kind is int or value is None:  # not `in`: a metaclass's hash may raise
         return value
+    if kind is Lazy:
+        value = _computed(value)
+        kind = type(value)
     if issubclass(kind, _CONTAINERS) or is_mapping(kind) or is_model(kind):
         return value_of("", value)
+    return value
+
+
+def _computed(value: Any) -> Any:
+    for _ in range(LAZY):
+        if type(value) is not Lazy:
+            break
+        value = value.resolve()
     return value
 
 
@@ -71,7 +87,19 @@ def interpolate(event: object, args: tuple[Any, ...], value_of: ValueOf) -> str:
         '3 of bob'
     """
     text = text_of(event, value_of)
-    given = tuple([shown(arg, value_of) for arg in args])
+    return put_in(text, tuple([shown(arg, value_of) for arg in args]))
+
+
+def put_in(text: str, given: tuple[Any, ...]) -> str:
+    """Return ``text % given``; a mapping alone serves ``%(name)s``.
+
+    Raises:
+        Exception: whatever ``%`` and the arguments raise.
+
+    Example:
+        >>> put_in("%(n)d", ({"n": 3},))
+        '3'
+    """
     if len(given) == 1 and type(given[0]) is dict and given[0]:
         return text % given[0]
     return text % given

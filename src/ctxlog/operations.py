@@ -329,10 +329,11 @@ def time_left() -> float | None:
 
 
 def _outcome(error: BaseException | None) -> tuple[str, int]:
-    if error is None or isinstance(error, GeneratorExit | StopIteration | StopAsyncIteration):
+    kind = type(error)  # not isinstance: __class__ may lie
+    if error is None or issubclass(kind, (GeneratorExit, StopIteration, StopAsyncIteration)):
         return SUCCESS, INFO
     if cancelled(error):
         return CANCELLED, INFO
-    if isinstance(error, SystemExit) and not error.code:
+    if issubclass(kind, SystemExit) and not getattr(error, "code", None):
         return SUCCESS, INFO
     return FAILED, ERROR

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from ctxlog.context.decorate import COROUTINE, kind_of
 from ctxlog.errors import CtxlogWarning, UsageError, choices, shown, yes_or_no
-from ctxlog.formats import WRITERS
+from ctxlog.formats import WRITERS, named
 from ctxlog.levels import INFO, parse
 from ctxlog.limits import Limits
 from ctxlog.redact import Redaction
+from ctxlog.texts import type_path
 from ctxlog.walk import is_mapping
 
 if TYPE_CHECKING:
@@ -32,13 +33,21 @@ def known(what: str, given: Any, allowed: tuple[str, ...]) -> None:
     if what == "renderer" and callable(given):
         if kind_of(given) is COROUTINE:
             raise UsageError("renderer is a coroutine function; it is not awaited")
-        if isinstance(given, type):
-            raise UsageError(
-                f"renderer is the class {given.__name__}, not an instance; write {given.__name__}()"
-            )
+        instance("renderer", given)
         return
     if not isinstance(given, str) or given not in allowed:
         raise choices(what, given, allowed)
+
+
+def instance(what: str, given: object) -> None:
+    """Check that this is no class: calling it would make an object, and write nothing.
+
+    Raises:
+        UsageError: it is one.
+    """
+    if isinstance(given, type):
+        name = given.__name__
+        raise UsageError(f"{what} is the class {name}, not an instance; write {name}()")
 
 
 def option(what: str, given: Any, allowed: tuple[str, ...], default: str) -> Any:
@@ -139,9 +148,30 @@ def propagators(given: Iterable[str] | None) -> tuple[str, ...] | None:
         raise UsageError(f"propagators takes several names, not {type(given).__name__}")
     chosen = tuple(given)
     for name in chosen:
-        if name not in WRITERS:
+        if not isinstance(name, str) or name not in WRITERS:
             raise choices("propagator", name, WRITERS)
     return chosen or ("none",)
+
+
+def check_environment(given: object) -> None:
+    """Warn of what cannot be read in OpenTelemetry's variables.
+
+    Args:
+        given: ``configure(propagators=…)``, which goes before the variable.
+    """
+    text = os.environ.get("OTEL_RESOURCE_ATTRIBUTES", "")
+    bad = [pair for pair in text.split(",") if pair.strip() and not pair.partition("=")[0].strip()]
+    bad += [pair for pair in text.split(",") if pair.strip() and "=" not in pair]
+    if bad:
+        _warn("OTEL_RESOURCE_ATTRIBUTES", ",".join(bad), "pairs such as service.version=2,team=a")
+    unknown = [] if given is not None else [name for name in named() if name not in WRITERS]
+    if unknown:
+        from importlib.metadata import entry_points  # here: others bring propagators, too
+
+        found = "opentelemetry_propagator"
+        bad = [name for name in unknown if not entry_points(group=found, name=name)]
+        if bad:
+            _warn("OTEL_PROPAGATORS", ",".join(bad), f"names such as {', '.join(WRITERS)}")
 
 
 def baggage(given: Iterable[str] | Mapping[str, str] | None) -> dict[str, str]:
@@ -171,11 +201,7 @@ def processor_chain(given: Iterable[Processor] | None) -> tuple[Processor, ...]:
                 f"processors[{place}] cannot be called: {shown(processor)};"
                 " a processor is a callable (logger, method_name, event_dict) -> event_dict"
             )
-        if isinstance(processor, type):
-            raise UsageError(
-                f"processors[{place}] is the class {processor.__name__}, not an instance;"
-                f" write {processor.__name__}()"
-            )
+        instance(f"processors[{place}]", processor)
         if kind_of(processor) is COROUTINE:
             raise UsageError(f"processors[{place}] is a coroutine function; it is not awaited")
     return tuple(map(_among_ours, chain))
@@ -183,8 +209,10 @@ def processor_chain(given: Iterable[Processor] | None) -> tuple[Processor, ...]:
 
 def _among_ours(processor: Processor) -> Processor:
     """Let structlog's processors that look for the caller's frame pass over ours."""
+    if not type_path(type(processor)).startswith("structlog."):  # a proxy may answer anything
+        return processor
     ignores: Any = getattr(processor, "_additional_ignores", _NO_IGNORES)
-    if ignores is _NO_IGNORES or not type(processor).__module__.startswith("structlog."):
+    if ignores is _NO_IGNORES:
         return processor
     from copy import copy
 
@@ -223,4 +251,5 @@ def redaction(given: Redaction | bool) -> Redaction:  # noqa: FBT001 - the argum
 
 
 def _warn(variable: str, got: str, wanted: str) -> None:
-    warnings.warn(f"{variable}={got!r} is ignored: {wanted}", CtxlogWarning, stacklevel=_WARN_DEPTH)
+    told = f"{variable}={shown(got)} is ignored: {wanted}"
+    warnings.warn(told, CtxlogWarning, stacklevel=_WARN_DEPTH)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from ctxlog import names
 from ctxlog.counting import counters
 from ctxlog.limits import fit
+from ctxlog.renderers.escaping import tamed, without_colours
 from ctxlog.renderers.json import JsonRenderer, encode
 from ctxlog.schemas import OTEL, OVERHEAD, Schema
 from ctxlog.sinks import last_resort
@@ -155,7 +156,7 @@ class Output:
             own = getattr(renderer, "render", None)
 
             def draw(event: dict[str, Any]) -> bytes | str:
-                return own(event) if own else _indented(renderer(None, method, _copied(event)))
+                return own(event) if own else _drawn(renderer, event, method)
 
             return self._fitted(event, draw(event), draw)
         except Exception as error:
@@ -213,14 +214,29 @@ def _copied(value: Any) -> Any:
     return value
 
 
-def _indented(line: object) -> bytes | str:
-    """Return a foreign renderer's line such that no value can begin one of its own."""
-    if isinstance(line, str):
-        text = line if line.isascii() else encodable(line)
-        return text.removesuffix("\n").replace("\n", "\n    ") if "\n" in text else text
+def _drawn(renderer: Any, event: dict[str, Any], method: str) -> bytes | str:
+    """Return a foreign renderer's line such that no value acts in it, or begins one of its own."""
+    line: object = renderer(None, method, _copied(event))
     if isinstance(line, bytes):
-        return line.removesuffix(b"\n").replace(b"\n", b"\n    ") if b"\n" in line else line
-    raise TypeError(f"it returned {type(line).__name__}, not bytes or str")
+        if line.isascii() and line.decode().isprintable():
+            return line
+        try:
+            return _tamed(line.decode(), renderer, event, method).encode()
+        except UnicodeDecodeError:  # no text: nobody but it knows what it is
+            return line.removesuffix(b"\n").replace(b"\n", b"\n    ")
+    if not isinstance(line, str):
+        raise TypeError(f"it returned {type(line).__name__}, not bytes or str")
+    return line if line.isprintable() else _tamed(line, renderer, event, method)
+
+
+def _tamed(line: str, renderer: Any, event: dict[str, Any], method: str) -> str:
+    if "\x1b" in line:  # its own colours, or a value's
+        plain = without_colours(event)
+        if plain != event:
+            drawn = renderer(None, method, plain)
+            line = drawn.decode() if isinstance(drawn, bytes) else drawn
+    text = line if line.isascii() else encodable(line)
+    return tamed(text.removesuffix("\r\n").removesuffix("\n")).replace("\n", "\n    ")
 
 
 def called(part: object) -> str:

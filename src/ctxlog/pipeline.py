@@ -76,12 +76,22 @@ class LoggerName:
     __slots__ = ("name",)
     #: What a processor asks to hold can be written later: see :mod:`ctxlog.sampling`.
     holds = True
+    #: What structlog's ``filter_by_level`` asks: levels have been looked at before the chain.
+    disabled = False
 
     def __init__(self, name: str) -> None:
         self.name = name
 
     def __repr__(self) -> str:
         return f"<logger {self.name}>"
+
+    def isEnabledFor(self, level: int) -> bool:  # noqa: N802 - logging's name
+        """Say that a line of this level is written."""
+        return True
+
+    def getEffectiveLevel(self) -> int:  # noqa: N802 - logging's name
+        """Return the lowest level there is."""
+        return 0
 
 
 class Pipeline(Assembler):
@@ -257,11 +267,12 @@ class Pipeline(Assembler):
             counters.add("lost")
 
     def _write_bare(self, line: Line, error: Exception) -> None:
-        """Write what can be written without the chain: head, ids, context, the call's fields."""
+        """Write what needs no chain: head, ids, resource, context, the logger's and the call's fields."""
         if line.context is None:
             line.context = CURRENT.get().fields
             line.ids = line.context.ids
-        rest = {**line.context.values, **line.given()}
+        own = {} if line.bound is None else line.bound.values
+        rest = {**self.resource, **line.context.values, **own, **line.given()}
         names.move(rest, names.RESERVED_BESIDE_IDS)
         line.stamp_ns = None  # what was given may be what failed
         event = {**self._head(line, text_of(line.said, self.cleaner.value)), **rest}

@@ -13,6 +13,7 @@ from ctxlog.ordinary import ITEMS, SIMPLE, WALKED, depth_for, ordinary
 from ctxlog.plain import plain
 from ctxlog.redact import Redaction
 from ctxlog.texts import NAME_CHARS
+from ctxlog.tracebacks import told
 from ctxlog.values import name_of
 from ctxlog.walk import INT_MAX, INT_MIN, unused
 
@@ -48,8 +49,8 @@ class Clean:
     def __call__(
         self, logger: Any, method_name: str, event_dict: MutableMapping[str, Any]
     ) -> dict[str, Any]:
-        """Return a cleaned copy of the event."""
-        return self.cleaned(event_dict)
+        """Return a cleaned copy of the event, the fields of an ``exc_info`` in its place."""
+        return self.cleaned(told(event_dict))
 
     def clean(self, event: dict[str, Any]) -> dict[str, Any]:
         """Return a cleaned copy of the event, or the event itself when it was clean."""

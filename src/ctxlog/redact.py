@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from ctxlog.errors import UsageError
+from ctxlog.errors import UsageError, choices
 from ctxlog.objects import mask_parts
 from ctxlog.texts import encodable, name_of
 from ctxlog.values import DEPTH, MASK, SCALARS, Freeze
@@ -16,7 +16,7 @@ from ctxlog.values import DEPTH, MASK, SCALARS, Freeze
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
-    from typing import Any, NoReturn
+    from typing import Any, Never, NoReturn
 
 #: What is masked unless told otherwise. A DSN and a database URL hold a password as a rule. Not
 #: here, as they mean other things too often: ``pin``, ``auth``, ``session_id``, ``key``, ``tokens``.
@@ -88,6 +88,7 @@ DEFAULT_NAMES: frozenset[str] = frozenset(
     ]
 )
 
+OPTIONS = ("names", "also", "allow", "patterns", "mask")
 REMEMBERED = 4096  # names whose answer is kept
 
 
@@ -115,6 +116,7 @@ class Redaction:
         allow: names, or dotted paths, that are never masked: ``"page.token"``.
         patterns: regular expressions (texts or compiled) whose matches in texts are masked.
         mask: what is written instead of the value.
+        unknown: none: a wrong name is answered with the right ones.
 
     Raises:
         UsageError: for an argument of another kind; it says what is accepted.
@@ -145,7 +147,10 @@ class Redaction:
         allow: Iterable[str] = (),
         patterns: Iterable[str | re.Pattern[str]] = (),
         mask: str = MASK,
+        **unknown: Never,
     ) -> None:
+        for name in unknown:
+            raise choices("redaction option", name, OPTIONS)
         given: object = mask  # the caller may not be type-checked
         if not isinstance(given, str):
             message = f"mask takes a text, not {type(given).__name__}"

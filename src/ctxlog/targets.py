@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ctxlog.context.decorate import COROUTINE, kind_of
 from ctxlog.errors import UsageError, choices, shown
 from ctxlog.levels import parse
-from ctxlog.options import RENDERERS, known
+from ctxlog.options import RENDERERS, instance, known
 from ctxlog.sinks.file import FileSink
 from ctxlog.sinks.sink import Sink
 from ctxlog.sinks.stream import StreamSink
@@ -94,6 +94,7 @@ def _direct(  # noqa: PLR0913 - the same
     foreign = _foreign_sink(target, given)
     if foreign is not None:
         return foreign
+    instance("a sink", target)
     is_stream = target is None or hasattr(target, "write")
     path: str | os.PathLike[str] | None = None
     if not is_stream and isinstance(target, str | os.PathLike):
@@ -130,6 +131,7 @@ def is_text(given: object, text: str) -> bool:
 
 def stream(given: Any) -> Any:
     """Return the stream that ``configure(stream=…)`` was given."""
+    instance("stream", given)
     if given is not None and not callable(getattr(given, "write", None)):
         raise UsageError(
             f"stream takes a file object, not {shown(given)}; a path or a callable goes to sinks=[...]"

@@ -16,7 +16,7 @@ from ctxlog.texts import MARK, encodable, mro_of, safe_repr, safe_str, type_path
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from traceback import StackSummary, TracebackException
     from types import TracebackType
     from typing import Any
@@ -78,6 +78,20 @@ def resolve(exc_info: object) -> BaseException | None:
         return None
 
 
+def told(event: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a copy of an event with the fields of its ``exc_info`` in that one's place.
+
+    Example:
+        >>> told({"event": "e", "exc_info": ValueError("no")})["exception.message"]
+        'no'
+    """
+    given = dict(event)
+    error = resolve(given.pop("exc_info", None))
+    if error is not None:
+        given.update(describe(error))
+    return given
+
+
 def describe(
     exc: BaseException, *, frames_limit: int = FRAMES, bytes_limit: int = STACK_BYTES
 ) -> dict[str, object]:
@@ -110,7 +124,7 @@ def describe(
     try:
         causes: list[tuple[BaseException, str]] = []
         parts: list[BaseException] | None = [exc]
-        notes = getattr(exc, "__notes__", None)
+        notes = _notes_of(exc)
         if notes:
             fields["exception.notes"] = _notes(notes)
         is_group = issubclass(type(exc), BaseExceptionGroup)
@@ -123,10 +137,9 @@ def describe(
             parts = _parts(exc)
         elif _is_odd(exc):
             parts = None
-        if parts is None:
+        text = None if parts is None else _printed(exc, parts, frames_limit)
+        if text is None:
             text = _printed_briefly(exc, causes, min(frames_limit, BRIEF_FRAMES))
-        else:
-            text = _printed(exc, parts, frames_limit)
     except (KeyboardInterrupt, SystemExit):
         raise
     except BaseException as failure:  # noqa: BLE001 - an exception must not break its line
@@ -183,6 +196,17 @@ def _more(count: int, at_least: bool = False) -> str:  # noqa: FBT001, FBT002 - 
     return f"<+{count} or more>" if at_least else f"<+{count} more>"
 
 
+def _notes_of(exc: BaseException) -> object:
+    """Return an exception's notes, ``None`` without any; a text that says so if it hides them."""
+    try:
+        notes: object = getattr(exc, "__notes__", None) or None
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as failure:  # noqa: BLE001 - an exception must not break its line
+        return f"<notes: unreadable, {type_path(type(failure))}>"
+    return notes
+
+
 def _notes(notes: object) -> list[str]:
     if type(notes) is not list:  # add_note makes a list; this was set by hand
         return [encodable(safe_repr(notes))]
@@ -190,18 +214,22 @@ def _notes(notes: object) -> list[str]:
     return [*listed, _more(len(notes) - NOTES)] if len(notes) > NOTES else listed
 
 
-def _printed(exc: BaseException, parts: list[BaseException], frames: int) -> str:
+def _printed(exc: BaseException, parts: list[BaseException], frames: int) -> str | None:
+    """Return what Python prints; ``None`` if it cannot: it asks the exception for more than we do."""
     import traceback  # here: no line without an exception pays for it
 
     if len(parts) > 4:  # noqa: PLR2004 - all together no more than four long ones
         frames = max(frames * 4 // len(parts), BRIEF_FRAMES)
     long = any([_longer(_traceback_of(part), frames) for part in parts])  # noqa: C419 - faster
     limit = -frames if long else None  # negative: the last ones
-    printed = traceback.TracebackException(
-        type(exc), exc, _traceback_of(exc), limit=limit, compact=True
-    )
-    lines = _chained(printed) or printed.format()
-    text = "".join(lines).removesuffix("\n")
+    try:
+        printed = traceback.TracebackException(
+            type(exc), exc, _traceback_of(exc), limit=limit, compact=True
+        )
+        lines = _chained(printed) or printed.format()
+        text = "".join(lines).removesuffix("\n")
+    except Exception:  # noqa: BLE001 - a property raises, or a SyntaxError's line number is a text
+        return None
     return f"[the last {frames} frames of each traceback]\n{text}" if long else text
 
 
@@ -267,16 +295,21 @@ _frame_texts: dict[tuple[object, ...], str] = {}
 
 
 def _parts(exc: BaseException) -> list[BaseException] | None:
-    """Return all that Python would print with an exception; None if that is too much, or odd."""
+    """Return all that Python would print with an exception; None if that is too much, or odd.
+
+    Python prints a cause once, and a member of groups as often as it is one: groups that share
+    their members have no end.
+    """
     parts = [exc]
     seen = {id(exc)}
     for part in parts:  # grows meanwhile
         if _is_odd(part):
             return None
-        found = [_cause_of(part), _context_of(part)]
         if issubclass(type(part), BaseExceptionGroup):
-            found += _members_of(part)[: PARTS + 1]
-        for source in found:
+            members = _members_of(part)[: PARTS + 1]
+            seen.update(map(id, members))
+            parts += members
+        for source in (_cause_of(part), _context_of(part)):
             if source is not None and id(source) not in seen:
                 seen.add(id(source))
                 parts.append(source)
@@ -286,7 +319,7 @@ def _parts(exc: BaseException) -> list[BaseException] | None:
 
 
 def _is_odd(exc: BaseException) -> bool:
-    notes = getattr(exc, "__notes__", None)
+    notes = _notes_of(exc)
     if notes is not None and (type(notes) is not list or len(notes) > NOTES):
         return True
     return any(  # what is written in C is as it should be

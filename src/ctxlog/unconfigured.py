@@ -15,11 +15,12 @@ from ctxlog.context.foreign import foreign_values
 from ctxlog.context.resource import get_resource
 from ctxlog.context.spans import current_ids
 from ctxlog.counting import counters
-from ctxlog.message import shown, text_of
+from ctxlog.message import put_in, shown, text_of
 from ctxlog.processors import CallSite, Clean
 from ctxlog.stamps import ATTRIBUTE, Call, Stamp, stamp_now
 from ctxlog.tracebacks import resolve
 from ctxlog.values import freeze_fields
+from ctxlog.walk import unused
 
 if TYPE_CHECKING:
     import logging
@@ -57,6 +58,10 @@ def _record(  # noqa: PLR0913 - what a logger passes on
     error = resolve(call.get("exc_info"))
     stack = stack_of(call.get("stack_info"))
     frame = CallSite().find(call.get("stacklevel", 1))
+    text, given = text_of(event, _clean.value), tuple([shown(arg, _clean.value) for arg in args])
+    own = fields
+    if given and not _fit(text, given):  # logging would print its own error in place of the line
+        given, own = (), {**fields, unused("positional_args", fields): args}
     path, line, function = "(unknown file)", 0, "(unknown function)"
     if frame is not None:
         path, line, function = frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_name
@@ -65,8 +70,8 @@ def _record(  # noqa: PLR0913 - what a logger passes on
         level,
         path,
         line,
-        text_of(event, _clean.value),
-        tuple([shown(arg, _clean.value) for arg in args]),
+        text,
+        given,
         None if error is None else (type(error), error, error.__traceback__),
         function,
         None,
@@ -74,7 +79,7 @@ def _record(  # noqa: PLR0913 - what a logger passes on
     )
     attributes = record.__dict__
     before = frozenset(attributes)
-    for name, value in fields_of(logger, fields).items():
+    for name, value in fields_of(logger, own).items():
         # not `extra`: it refuses names that a record has, and the event would be lost
         taken = name in attributes or name in _LATER
         attributes[names.moved(name, attributes) if taken else name] = value
@@ -85,6 +90,17 @@ def _record(  # noqa: PLR0913 - what a logger passes on
     stamp.call = Call(event, args, freeze_fields(fields, {}), logger.fields, repeated)
     attributes[ATTRIBUTE] = stamp
     return record
+
+
+def _fit(text: str, given: tuple[Any, ...]) -> bool:
+    try:
+        put_in(text, given)
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException:  # noqa: BLE001 - an argument may do anything
+        counters.add("errors.arguments")
+        return False
+    return True
 
 
 #: What a formatter sets on a record.

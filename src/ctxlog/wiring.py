@@ -136,6 +136,7 @@ def configure(  # noqa: PLR0913 - the front door's contract: every option by nam
                         ("uncaught", uncaught)):  # fmt: skip
         yes_or_no(name, given)
     written, allowed = read.propagators(propagators), read.baggage(baggage)
+    read.check_environment(propagators)
     fields = {**told_resource(), **freeze_fields(resource, {})}
     opened: list[Sink] = []
     try:

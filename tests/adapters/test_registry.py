@@ -209,6 +209,12 @@ def test_what_is_no_registry_is_misuse(thing):
         register(thing)
 
 
+def test_a_registrys_class_is_told_from_one():
+    """The error says what to write instead."""
+    with pytest.raises(UsageError, match=r"not the class Current; write Current\(\)"):
+        register(Current)
+
+
 def test_an_undeclared_name_lists_the_declared():
     """A name with a slip is an error at once, and nothing is registered."""
     with pytest.raises(UsageError, match="did you mean 'user_id'"):

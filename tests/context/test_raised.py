@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from ctxlog import Secret, entry, get_logger, lazy, operation, scope, wrap
+from ctxlog import Secret, entry, get_context, get_logger, lazy, operation, scope, wrap
 from ctxlog.context.raised import MAX_CHAIN, raised_under
 from ctxlog.testing import capture
 
@@ -233,3 +233,94 @@ def test_values_that_cannot_be_compared_count_as_conflicts() -> None:
         except ValueError:
             log.exception("failed", a=Odd())
     assert lines.one(event="failed")["exception.fields.a"] == 1
+
+
+def boom(*_: Any) -> Any:
+    """Raise, whatever is asked."""
+    raise RuntimeError("boom")
+
+
+class HidesItsClassError(Exception):
+    """Raises when its class is asked for."""
+
+    __class__: Any = property(boom)
+
+
+class HidesItsFieldsError(Exception):
+    """Raises when what it holds is asked for."""
+
+    __dict__: Any = property(boom)
+
+
+class HidesAllError(Exception):
+    """Raises whatever attribute is asked for."""
+
+    __getattribute__: Any = boom
+
+
+class HidesItsCauseError(Exception):
+    """Raises when it is asked what it comes from."""
+
+    __cause__: Any = property(boom)
+    __context__: Any = property(boom)
+    __suppress_context__: Any = property(boom)
+
+
+class HasNoTruthError(Exception):
+    """Cannot be asked whether it is true."""
+
+    __bool__: Any = boom
+
+
+class HidesItsMembersGroup(BaseExceptionGroup[Any]):
+    """A group that raises when its members are asked for."""
+
+    exceptions: Any = property(boom)
+
+
+HOSTILE: dict[str, Any] = {
+    kind.__name__: kind
+    for kind in (
+        HidesItsClassError, HidesItsFieldsError, HidesAllError, HidesItsCauseError, HasNoTruthError,
+    )
+} | {"group": lambda: HidesItsMembersGroup("g", [ValueError()])}  # fmt: skip
+
+
+@pytest.mark.parametrize("block", [scope, entry, operation], ids=["scope", "entry", "operation"])
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_hostile_exception_leaves_the_block_and_its_fields_go_along(
+    block: Any, name: str
+) -> None:
+    """It comes out itself, nothing stays bound, and the line that logs it says what it is."""
+    error = HOSTILE[name]()
+    given: tuple[Any, ...] = ("job",) if block is operation else ()
+    with capture() as lines:
+        try:
+            with block(*given, n=1):
+                raise error
+        except BaseException as caught:  # noqa: BLE001 - whatever came out
+            same = caught is error
+        assert (same, "n" in get_context()) == (True, False)
+        log.error("failed", exc_info=error)
+        log.error("behind", exc_info=_caused_by(error))
+    for event in ("failed", "behind"):
+        line = lines.one(event=event)
+        assert (line["n"], line["exception.type"][:1] != "") == (1, True)
+        assert "ctxlog.errors" not in line
+
+
+def _caused_by(error: BaseException) -> BaseException:
+    try:
+        raise ValueError("v") from error
+    except ValueError as caught:
+        return caught
+
+
+def test_a_group_that_holds_itself_many_times_over_is_looked_through_once() -> None:
+    """Groups that share their members have more paths than anybody could walk."""
+    group: Any = asyncio.CancelledError()
+    for _ in range(200):
+        group = BaseExceptionGroup("g", [group, group])
+    with pytest.raises(BaseExceptionGroup), scope(n=1):
+        raise group
+    assert list(raised_under(group)) == []

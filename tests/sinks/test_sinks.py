@@ -558,3 +558,28 @@ def test_flush_waits_for_another_threads_loop():
 
     asyncio.run(serve())
     assert ended.is_set()
+
+
+class Chatty:
+    """A stream that logs each time it is written to."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def write(self, text: str) -> None:
+        """Keep the line, and log another."""
+        self.lines.append(text)
+        if len(self.lines) < 10_000:  # else a test that fails would not end
+            ctxlog.get_logger("stream").info("written")
+
+
+@pytest.mark.parametrize("fields", [{}, {"odd": object()}], ids=["fast", "full"])
+def test_a_stream_that_logs_for_each_line_ends(fields):
+    """A few of its lines are written, each after the one before; then they are dropped, and counted."""
+    stream = Chatty()
+    with configured(stream=stream, renderer="json"), moved("dropped.reentrant") as by:
+        ctxlog.get_logger("shop").info("e", **fields)
+        ctxlog.get_logger("shop").info("e", **fields)
+    assert '"event":"e"' in stream.lines[0]
+    assert 4 * 2 == len(stream.lines)
+    assert {"dropped.reentrant": 2} == by

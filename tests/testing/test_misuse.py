@@ -25,6 +25,13 @@ def test_a_pool_of_processes_cannot_be_asked():
         assert_propagates(pool)
 
 
+@pytest.mark.parametrize("method", ["one", "where", "assert_any", "assert_none"])
+def test_an_event_alone_is_no_question(method: str):
+    """The first that many would write, ``one("paid")``, says how it is asked."""
+    with pytest.raises(UsageError, match=r"not 'paid': by keyword, as in one\(event='paid'\)"):
+        getattr(Lines(), method)("paid")
+
+
 def test_a_class_is_no_boundary():
     """An executor's class, not an instance of it, is told from one."""
     with pytest.raises(UsageError, match=r"an instance .* not the class ThreadPoolExecutor"):

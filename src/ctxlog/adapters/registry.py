@@ -116,7 +116,8 @@ def _kind(registry: object) -> type:
         )
         raise UsageError(message) from None
     if not isinstance(registry, ContextVarsRegistry):
-        what = registry.__name__ if isinstance(registry, type) else type(registry).__name__
+        name = registry.__name__ if isinstance(registry, type) else ""
+        what = f"the class {name}; write {name}()" if name else type(registry).__name__
         message = f"register() takes an instance of a ContextVarsRegistry, not {what}"
         raise UsageError(message)
     return type(registry)

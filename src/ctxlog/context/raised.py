@@ -19,6 +19,12 @@ if TYPE_CHECKING:
 
 _KEY = "__ctxlog_raised__"
 _FLOW = (StopIteration, StopAsyncIteration, GeneratorExit, KeyboardInterrupt)
+# BaseException's own: an exception's class may override them, with anything.
+_held_by = BaseException.__dict__["__dict__"].__get__
+_cause_of = BaseException.__dict__["__cause__"].__get__
+_context_of = BaseException.__dict__["__context__"].__get__
+_context_hidden = BaseException.__dict__["__suppress_context__"].__get__
+_members_of = BaseExceptionGroup.__dict__["exceptions"].__get__
 #: asyncio's, concurrent.futures', anyio's and trio's, gevent's; by name, so that none is loaded for it.
 _CANCELLED = frozenset({"CancelledError", "Cancelled", "GreenletExit", "GeneratorExit"})
 #: Causes and contexts looked at behind one exception.
@@ -47,9 +53,9 @@ class Raised:
 
 def remember(error: BaseException, fields: Fields) -> None:
     """Put ``fields`` on an exception that leaves a scope, unless one further in did."""
-    if isinstance(error, _FLOW) or not (fields.values or fields.ids):
-        return
-    held = error.__dict__
+    if issubclass(type(error), _FLOW) or not (fields.values or fields.ids):
+        return  # not isinstance: __class__ may lie
+    held = _held_by(error)
     if _KEY not in held and not cancelled(error):
         held[_KEY] = Raised(fields.values, fields.ids)
 
@@ -65,12 +71,16 @@ def remember_own(error: BaseException, owner: object) -> None:
 
 
 def leaves(error: BaseException) -> Iterator[BaseException]:
-    """Yield the exceptions in a group of them, however deep; any other itself."""
+    """Yield the exceptions in a group of them, however deep, each once; any other itself."""
     waiting = [error]
+    seen = set()  # groups may share members, and then have more paths than anybody could walk
     while waiting:
         one = waiting.pop()
-        if isinstance(one, BaseExceptionGroup):
-            waiting.extend(one.exceptions)
+        if id(one) in seen:
+            continue
+        seen.add(id(one))
+        if issubclass(type(one), BaseExceptionGroup):
+            waiting.extend(_members_of(one))
         else:
             yield one
 
@@ -105,10 +115,11 @@ def raised_under(error: BaseException) -> Iterator[Raised]:
     for _ in range(MAX_CHAIN):
         if at is None:
             return
-        raised = getattr(at, "__dict__", {}).get(_KEY)
+        raised = _held_by(at).get(_KEY)
         if isinstance(raised, Raised):
             yield raised
-        at = at.__cause__ if at.__cause__ or at.__suppress_context__ else at.__context__
+        cause = _cause_of(at)
+        at = cause if cause is not None or _context_hidden(at) else _context_of(at)
 
 
 def _portable(value: Any) -> Any:

@@ -25,7 +25,7 @@ from ctxlog.names import (
 )
 from ctxlog.plain import plain
 from ctxlog.renderers.escaping import escape_text
-from ctxlog.tracebacks import describe, resolve
+from ctxlog.tracebacks import told
 
 if TYPE_CHECKING:
     from collections.abc import MutableMapping
@@ -74,11 +74,7 @@ class ConsoleRenderer:
 
     def __call__(self, logger: Any, method_name: str, event_dict: MutableMapping[str, Any]) -> str:
         """Render any event, whatever its values are; an ``exc_info`` as its traceback."""
-        given = dict(event_dict)
-        error = resolve(given.pop("exc_info", None))
-        if error is not None:
-            given.update(describe(error))
-        event = plain(given, self._limits)
+        event = plain(told(event_dict), self._limits)
         return self.render(event if isinstance(event, dict) else {EVENT: event})
 
     def render(self, event: dict[str, Any]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -9,6 +10,7 @@ import orjson
 from ctxlog.limits import DEFAULT_LIMITS, Limits
 from ctxlog.plain import plain
 from ctxlog.schemas import OTEL, Schema
+from ctxlog.tracebacks import told
 
 if TYPE_CHECKING:
     from collections.abc import MutableMapping
@@ -16,15 +18,16 @@ if TYPE_CHECKING:
 dumps = orjson.dumps
 
 DEL = 0x7F
-# The lead bytes of what has to be escaped: C1 is C2 80..C2 9F, U+2028/2029 are E2 80 A8/A9.
+# What has to be escaped in UTF-8: C1 is C2 80..C2 9F; separators and overrides (ACTIVE) begin with E2.
 _LEAD_C1 = 0xC2
-_LEAD_SEPARATOR = 0xE2
+_LEAD_ACTIVE = 0xE2
+_ACTIVE = re.compile(rb"\xe2(?:\x80[\xa8-\xae]|\x81[\xa6-\xa9])")
 
 
 def escape(data: bytes) -> bytes:
-    r"""Escape DEL, C1, U+2028 and U+2029 in JSON text; orjson has escaped C0.
+    r"""Escape DEL, C1, U+2028, U+2029 and bidirectional overrides in JSON text.
 
-    Terminals and line-splitting readers act on them.
+    Terminals and line-splitting readers act on them. orjson has escaped C0.
 
     Example:
         >>> escape('{"a":"x\x85y"}'.encode())
@@ -32,8 +35,8 @@ def escape(data: bytes) -> bytes:
     """
     if DEL in data:
         data = data.replace(b"\x7f", b"\\u007f")
-    if _LEAD_SEPARATOR in data:
-        data = data.replace(b"\xe2\x80\xa8", b"\\u2028").replace(b"\xe2\x80\xa9", b"\\u2029")
+    if _LEAD_ACTIVE in data and _ACTIVE.search(data):
+        data = _ACTIVE.sub(lambda found: b"\\u%04x" % ord(found[0].decode()), data)
     if _LEAD_C1 in data:
         for last in range(0x80, 0xA0):
             code = bytes((_LEAD_C1, last))
@@ -70,8 +73,8 @@ class JsonRenderer:
     def __call__(
         self, logger: Any, method_name: str, event_dict: MutableMapping[str, Any]
     ) -> bytes:
-        """Render any event, whatever its values are."""
-        event = plain(dict(event_dict), self._limits)
+        """Render any event, whatever its values are; an ``exc_info`` as its fields."""
+        event = plain(told(event_dict), self._limits)
         if not isinstance(event, dict):  # only a limit of depth 0 could do that
             event = {"event": event}
         return self.render(event)

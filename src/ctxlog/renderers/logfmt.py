@@ -14,6 +14,7 @@ from ctxlog.plain import plain
 from ctxlog.renderers.escaping import escape_text
 from ctxlog.renderers.json import encode
 from ctxlog.schemas import OTEL, Schema
+from ctxlog.tracebacks import told
 from ctxlog.walk import unused
 
 if TYPE_CHECKING:
@@ -38,8 +39,8 @@ class LogfmtRenderer:
         self._rename = schema.rename
 
     def __call__(self, logger: Any, method_name: str, event_dict: MutableMapping[str, Any]) -> str:
-        """Render any event, whatever its values are."""
-        event = plain(dict(event_dict), self._limits)
+        """Render any event, whatever its values are; an ``exc_info`` as its fields."""
+        event = plain(told(event_dict), self._limits)
         return self.render(event if isinstance(event, dict) else {"event": event})
 
     def render(self, event: dict[str, Any]) -> str:

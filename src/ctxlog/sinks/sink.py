@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 #: Lines a sink keeps for itself while it is being re-entered on one thread.
 PENDING_MAX = 1_000
+#: How often lines that came while others that had waited were written are written, too.
+PENDING_TURNS = 3
 
 
 class Sink:
@@ -145,8 +147,17 @@ class Sink:
 
     def write_pending(self) -> None:
         """Write the lines that came meanwhile; nobody else hears of their failure."""
+        last, written = len(self.pending), 0
+        turns = PENDING_TURNS
         while self.pending:
             line = self.pending.popleft()
+            if written == last:  # what follows came while these were written
+                last, turns = written + len(self.pending) + 1, turns - 1
+            written += 1
+            if turns == 0:  # the target logs for each line it is given: that has no end
+                self.count_failure()
+                counters.add("dropped.reentrant")
+                continue
             try:
                 self._write(line)
                 self.count()

@@ -15,11 +15,13 @@ from typing import TYPE_CHECKING, Any
 
 from ctxlog.context.fields import policy
 from ctxlog.context.resource import get_resource
+from ctxlog.errors import UsageError, shown
 from ctxlog.levels import parse
 from ctxlog.pipeline import Pipeline
 from ctxlog.runtime import runtime
 from ctxlog.sinks.call import CallSink
 from ctxlog.texts import safe_str
+from ctxlog.walk import is_mapping
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping
@@ -46,7 +48,7 @@ class Lines(list[dict[str, Any]]):
             >>> Lines([{"event": "a", "n": 1}, {"event": "b", "n": 1}]).where(n=1, event="b")
             [{'event': 'b', 'n': 1}]
         """
-        given = {**(fields or {}), **wanted}
+        given = _given(fields, wanted)
         return type(self)(line for line in self if not differences(line, given))
 
     def one(self, fields: Mapping[str, object] | None = None, /, **wanted: object) -> Any:
@@ -56,7 +58,7 @@ class Lines(list[dict[str, Any]]):
             AssertionError: none has, or several; it shows the nearest and why they do not match.
         """
         __tracebackhide__ = True
-        given = {**(fields or {}), **wanted}
+        given = _given(fields, wanted)
         found = self.where(given)
         if len(found) != 1:
             raise AssertionError(self._explained(given, found))
@@ -69,7 +71,7 @@ class Lines(list[dict[str, Any]]):
             AssertionError: none has; it shows the nearest and why they do not match.
         """
         __tracebackhide__ = True
-        given = {**(fields or {}), **wanted}
+        given = _given(fields, wanted)
         if not self.where(given):
             raise AssertionError(self._explained(given, type(self)()))
 
@@ -80,7 +82,7 @@ class Lines(list[dict[str, Any]]):
             AssertionError: it shows those that have.
         """
         __tracebackhide__ = True
-        given = {**(fields or {}), **wanted}
+        given = _given(fields, wanted)
         found = self.where(given)
         if found:
             shown = "\n".join(f"  {self._told(line)}" for line in found[:SHOWN])
@@ -135,6 +137,19 @@ class Lines(list[dict[str, Any]]):
             f"  {self._told(line)}\n    {'; '.join(differences(line, wanted))}" for line in ranked
         ]
         return "\n".join([head, "nearest:", *near])
+
+
+def _given(fields: object, wanted: dict[str, object]) -> dict[Any, object]:
+    """Return what is wanted as one dict."""
+    if fields is None:
+        return wanted
+    if not is_mapping(type(fields)):
+        raise UsageError(
+            f"lines are asked for by fields, not {shown(fields)}:"
+            " by keyword, as in one(event='paid'), or a mapping"
+        )
+    named: Any = fields
+    return {**named, **wanted}
 
 
 def differences(line: Mapping[str, Any], wanted: Mapping[str, object]) -> list[str]:

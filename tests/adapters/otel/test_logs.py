@@ -660,7 +660,9 @@ def test_with_no_provider_a_line_costs_nothing_but_is_no_error():
     assert ctxlog.shutdown(5)
 
 
-def test_the_resource_is_the_environments_and_the_arguments(monkeypatch: pytest.MonkeyPatch):
+def test_the_resource_is_the_environments_and_the_arguments(
+    monkeypatch: pytest.MonkeyPatch, recwarn: pytest.WarningsRecorder
+):
     """``OTEL_SERVICE_NAME`` beats the attributes, an argument both; lines and records say the same."""
     monkeypatch.setenv("OTEL_RESOURCE_ATTRIBUTES", "service.name=a,team=x%20y, region = eu ,bad")
     monkeypatch.setenv("OTEL_SERVICE_NAME", "b")
@@ -668,6 +670,7 @@ def test_the_resource_is_the_environments_and_the_arguments(monkeypatch: pytest.
     with exported(resource={"region": "us"}) as kept:
         ctxlog.add_sink(lines.append, renderer="event")
         log().info("x")
+    assert "'bad' is ignored" in str(recwarn.pop(CtxlogWarning).message)
     (full,) = kept.get_finished_logs()
     expected = {"service.name": "b", "team": "x y", "region": "us"}
     assert expected == {name: lines[0].get(name) for name in expected}

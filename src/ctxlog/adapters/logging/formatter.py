@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from ctxlog import names
 from ctxlog.adapters.logging.chain import Chain
 from ctxlog.adapters.logging.records import STANDARD, stamp_of
-from ctxlog.errors import UsageError
+from ctxlog.errors import UsageError, choices
 from ctxlog.limits import DEFAULT_LIMITS
 from ctxlog.plain import plain
 from ctxlog.redact import Redaction
@@ -23,12 +23,14 @@ from ctxlog.values import safe_str
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from typing import Never
 
 #: What a text format shows for a name that nobody has bound.
 UNBOUND = "-"
 _PERCENT = re.compile(r"%\(([^)]*)\)")
 _OWN = frozenset(STANDARD) | {"message", "asctime"}
 _redaction = Redaction()
+OPTIONS = ("fmt", "datefmt", "style", "validate", "defaults", "renderer", "schema")
 
 
 class Formatter(logging.Formatter):
@@ -46,6 +48,7 @@ class Formatter(logging.Formatter):
         defaults: values for names of ``fmt``.
         renderer: ``"json"``, ``"logfmt"``, ``"console"`` or a callable, when there is no ``fmt``.
         schema: as in ``configure``; default is the configured one.
+        unknown: none: a wrong name is answered with the right ones.
 
     Raises:
         UsageError: an unknown renderer or schema, or a renderer beside a ``fmt``.
@@ -69,7 +72,10 @@ class Formatter(logging.Formatter):
         defaults: Mapping[str, Any] | None = None,
         renderer: Any = None,
         schema: str | None = None,
+        **unknown: Never,
     ) -> None:
+        for name in unknown:
+            raise choices("Formatter option", name, OPTIONS)
         super().__init__(fmt, datefmt, style, validate, defaults=defaults)
         self._chain: Chain | None = None
         self._named: tuple[str, ...] = ()

@@ -10,11 +10,14 @@ from typing import TYPE_CHECKING, Any, TextIO
 from ctxlog import targets
 from ctxlog.adapters.logging.chain import Chain, current
 from ctxlog.adapters.logging.formatter import Formatter, named_in, with_context
+from ctxlog.errors import choices
 from ctxlog.levels import parse
 from ctxlog.runtime import runtime
 from ctxlog.sinks.stream import is_binary, real
 
 if TYPE_CHECKING:
+    from typing import Never
+
     _Base = logging.StreamHandler[TextIO]
 else:
     _Base = logging.StreamHandler
@@ -41,6 +44,7 @@ class Handler(_Base):
         renderer: ``"auto"`` (for people on a terminal, JSON elsewhere), ``"json"``, ``"console"``,
             ``"logfmt"`` or a callable.
         schema: as in ``configure``; default is the configured one.
+        unknown: none: a wrong name is answered with the right ones.
 
     Raises:
         UsageError: an unknown level, renderer or schema, or a stream without ``write``.
@@ -62,7 +66,10 @@ class Handler(_Base):
         level: int | str = logging.NOTSET,
         renderer: Any = "auto",
         schema: str | None = None,
+        **unknown: Never,
     ) -> None:
+        for name in unknown:
+            raise choices("Handler option", name, ("stream", "level", "renderer", "schema"))
         logging.Handler.__init__(self, parse(level))  # StreamHandler's would fix sys.stderr
         targets.stream(stream)
         self._chain = Chain("auto" if renderer is None else renderer, schema)
