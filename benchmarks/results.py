@@ -13,7 +13,7 @@ from benchmarks.budgets import BUDGETS
 from benchmarks.contender import contenders
 from benchmarks.measure import ratios, spread
 from benchmarks.scenarios import GROUPS
-from benchmarks.startup import FIRST_LINE, IMPORT, IMPORT_CONTEXT
+from benchmarks.startup import FIRST_LINE, IMPORT, IMPORT_CONTEXT, WRAP, WRAP_SPANS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -32,6 +32,8 @@ _STARTUP = (
     (FIRST_LINE, "import, configure and the first line", "structlog"),
     (IMPORT, "import", "structlog"),
     (IMPORT_CONTEXT, "import `ctxlog.context`", "structlog"),
+    (WRAP, "`wrap` and call, in a process of its own", "stdlib"),
+    (WRAP_SPANS, "`wrap` and call, OpenTelemetry loaded", "stdlib"),
 )
 Row = dict[str, Any]
 Run = dict[str, Any]

@@ -282,7 +282,8 @@ GROUPS: tuple[Group, ...] = (
     Group(key="carry", cases=(
         Case(key="snapshot", title="a snapshot (`copy_context()`)", body=idle, writes=False,
              context=CONTEXT, contenders=_CARRY, against="stdlib"),
-        Case(key="wrap", title="`wrap` and call (`copy_context().run`)", body=idle, writes=False,
+        Case(key="wrap", title="`wrap` and call (`copy_context().run`), all libraries loaded",
+             body=idle, writes=False,
              context=CONTEXT, contenders=_CARRY, against="stdlib"),
         Case(key="scope", title="a scope in and out (`bound_contextvars`)", body=idle,
              writes=False, context=CONTEXT, contenders=("structlog", "ctxlog")),

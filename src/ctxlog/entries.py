@@ -162,25 +162,10 @@ class entry:  # noqa: N801 - reads as a function, like contextlib.suppress
     def open(self, below: Fields) -> tuple[Fields, Carried]:
         """Return this entry's fields and what it carries; ``below`` does not show through."""
         inbound = self._carrier
-        if inbound is _NOTHING:
-            if not _watchers and not self._link and library() is None:  # the commonest, in short
-                return Fields({REQUEST_ID: new_request_id(), **self._bound}, new_trace()), ()
-            values: dict[str, object] = {REQUEST_ID: new_request_id()}
-        else:
-            request_id = inbound.fields.values.get(REQUEST_ID)
-            if type(request_id) is not int and not valid_request_id(request_id):
-                request_id = new_request_id()
-            values = {REQUEST_ID: request_id}
-        if self._link:
-            values.update(self._link)
-        if wire.baggage:  # of a carrier's fields only those that the configuration allows
-            allowed = wire.baggage.values()
-            values.update(
-                (n, v)
-                for n, v in inbound.fields.values.items()
-                if n in allowed and n != REQUEST_ID  # that one has been checked above
-            )
-        values.update(self._bound)
+        if inbound is _NOTHING and not _watchers and not self._link and library() is None:
+            # by far the most often
+            return Fields({REQUEST_ID: new_request_id(), **self._bound}, new_trace()), ()
+        values = self._values(inbound)
         if _watchers:
             self._watched = values[REQUEST_ID]
             for watcher in _watchers:
@@ -194,6 +179,21 @@ class entry:  # noqa: N801 - reads as a function, like contextlib.suppress
                 context, ids = own_context(ids)
         carried: Carried = () if context is None else ((ACCESSOR, context),)
         return Fields(values, ids), carried
+
+    def _values(self, inbound: Snapshot) -> dict[str, object]:
+        request_id = inbound.fields.values.get(REQUEST_ID)
+        if type(request_id) is not int and not valid_request_id(request_id):
+            request_id = new_request_id()
+        values = {REQUEST_ID: request_id, **self._link}
+        if wire.baggage:  # of a carrier's fields only those that the configuration allows
+            allowed = wire.baggage.values()
+            values.update(
+                (n, v)
+                for n, v in inbound.fields.values.items()
+                if n in allowed and n != REQUEST_ID  # that one has been checked above
+            )
+        values.update(self._bound)
+        return values
 
     def ended(self, error: BaseException | None) -> None:
         """Tell who watches that the entry has ended; badly, if an exception left it."""
