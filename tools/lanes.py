@@ -13,6 +13,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import threading
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from time import monotonic
@@ -21,6 +22,7 @@ from typing import NamedTuple
 from tools.pythons import SUPPORTED
 
 ROOT = Path(__file__).resolve().parent.parent
+_telling = threading.Lock()
 
 
 class Ended(NamedTuple):
@@ -38,6 +40,12 @@ class Ended(NamedTuple):
         return f"-- {self.name}: {passed}, {self.seconds:.0f} s"
 
 
+def tell(*lines: str) -> None:
+    """Print lines that no other thread's come between."""
+    with _telling:
+        print(*lines, sep="\n", flush=True)
+
+
 def lanes() -> dict[str, list[str]]:
     """Return each lane's command by its name: the longest first, so that none is left for the end."""
     running = "{}.{}".format(*sys.version_info)
@@ -51,7 +59,7 @@ def lanes() -> dict[str, list[str]]:
 
 def run(name: str, command: list[str]) -> Ended:
     """Run a lane; return how it ended."""
-    print(f"-- {name}: started", flush=True)
+    tell(f"-- {name}: started")
     start = monotonic()
     # a file, not a pipe: what a test left running may hold it open, and nobody waits for that
     with tempfile.TemporaryFile() as output:
@@ -73,11 +81,11 @@ def run_all(commands: dict[str, list[str]], at_once: int) -> int:
             for future in as_completed(running):
                 one = future.result()
                 ended.append(one)
-                print(one.said.rstrip("\n"), one.verdict, sep="\n", flush=True)
+                tell(*filter(None, [one.said.rstrip("\n")]), one.verdict)
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)  # interrupted: what waits never starts
             raise
-    print(*(one.verdict for one in sorted(ended, key=lambda one: one.code != 0)), sep="\n")
+    tell(*(one.verdict for one in sorted(ended, key=lambda one: one.code != 0)))
     return sum(one.code != 0 for one in ended)
 
 
