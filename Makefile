@@ -20,8 +20,9 @@ help: ## what can be made
 demo: .venv/ctxlog ## a small service under 200 concurrent requests, and what its lines prove
 	@$(BIN)/python examples/demo.py
 
+# One after the other, shown as they run: `make lint suite pythons`.
 .PHONY: test
-test: .venv/dev ## lint, suite and pythons, side by side: what must pass before a commit
+test: .venv/dev ## lint, suite and pythons side by side: what must pass before a commit
 	@$(BIN)/python -m tools.lanes
 
 .PHONY: lint
