@@ -47,14 +47,19 @@ def tell(*lines: str) -> None:
 
 
 def lanes() -> dict[str, list[str]]:
-    """Return each lane's command by its name: the longest first, so that none is left for the end."""
+    """Return each lane's command by its name, in the order in which they start.
+
+    The linters are first: they have spoken within a minute. The suite with its coverage, the longest,
+    is not left for the end, when the other cores would have nothing to do.
+    """
     running = "{}.{}".format(*sys.version_info)
-    others = [version for version in SUPPORTED if version != running]
-    return {
-        "suite": ["make", "--no-print-directory", "suite"],
-        **{version: [sys.executable, "-m", "tools.pythons", version] for version in others},
-        "lint": ["make", "--no-print-directory", "lint"],
-    }
+    first, *rest = (
+        (version, [sys.executable, "-m", "tools.pythons", version])
+        for version in SUPPORTED
+        if version != running
+    )
+    made = [(name, ["make", "--no-print-directory", name]) for name in ("lint", "suite")]
+    return dict([made[0], first, made[1], *rest])
 
 
 def run(name: str, command: list[str]) -> Ended:
