@@ -9,6 +9,8 @@ CODE := $(wildcard src tests benchmarks examples tools conftest.py)
 # pyright brings its node from PyPI and takes no other.
 export PYRIGHT_PYTHON_GLOBAL_NODE := 0
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
+# Tests start hundreds of processes: none should compile the package anew.
+export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: help
 help: ## what can be made
@@ -18,8 +20,10 @@ help: ## what can be made
 demo: .venv/ctxlog ## a small service under 200 concurrent requests, and what its lines prove
 	@$(BIN)/python examples/demo.py
 
+# One after the other, shown as they run: `make lint suite pythons`.
 .PHONY: test
-test: lint suite pythons ## all of the below but bench: what must pass before a commit
+test: .venv/dev ## lint, suite and pythons side by side: what must pass before a commit
+	@$(BIN)/python -m tools.lanes
 
 .PHONY: lint
 lint: ruff types layers ## ruff, mypy, pyright, import-linter

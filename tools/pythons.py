@@ -93,7 +93,9 @@ def main(versions: list[str]) -> int:
         print(f"-- Python {version}", flush=True)
         start = monotonic()
         python = environment(version, interpreter)
-        if subprocess.run([str(python), "-m", "pytest"], cwd=ROOT, check=False).returncode:
+        # a cache of its own: suites may run side by side
+        command = [str(python), "-m", "pytest", "-o", f"cache_dir=.venv-{version}/.pytest_cache"]
+        if subprocess.run(command, cwd=ROOT, check=False).returncode:
             failed.append(version)
         print(f"-- Python {version}: {monotonic() - start:.0f} s", flush=True)
     if failed:
