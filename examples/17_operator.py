@@ -1,6 +1,7 @@
 """An operator: every line says which object, which handler, which try. It needs the extra `kopf`.
 
-In a cluster: `kopf run --all-namespaces 17_operator.py`, with the manifests in the folder beside it.
+In a cluster: `kopf run --all-namespaces 17_operator.py`. The folder beside it has the Dockerfile and
+the manifests: CRD, RBAC, Deployment, and a ConfigMap of levels. deployment.yaml says how they are used.
 Here: `python 17_operator.py` runs it against a cluster's API on this machine (kmock), changes some
 objects, and reads every line that it wrote.
 """

@@ -42,6 +42,7 @@ class Runtime:
     Attributes:
         emit: ``(logger, level, event, args, fields)``; what every logger calls.
         pipeline: the configured one, ``None`` before ``configure``.
+        switched: the level of a command line's switch, asked for since control last looked.
     """
 
     def __init__(self, unconfigured: Callable[..., None]) -> None:
@@ -51,6 +52,7 @@ class Runtime:
         self.lock = RLock()
         forking.track(self)
         self._level = INFO
+        self.switched: int | None = None
         self._levels: dict[str, int] = {}
         self._channels: WeakValueDictionary[str, Channel] = WeakValueDictionary()
         self._next_sink = 1
@@ -147,7 +149,7 @@ class Runtime:
         with self.lock:
             self._chosen = None  # whoever chose did so for the configuration before
             emit = self._emit_for(pipeline)  # the step that can fail comes first
-            self._level, self._levels = level, dict(levels)
+            self._level, self._levels, self.switched = level, dict(levels), None
             self._swap(pipeline, emit)
 
     def _emit_for(self, pipeline: Pipeline | None) -> Callable[..., None]:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import json
 import logging
+import logging.handlers
 import os
+import queue
 import signal
 import threading
 import time
@@ -351,6 +354,56 @@ def test_a_level_of_notset_is_the_parents(written: Written):
     finally:
         own.setLevel(logging.NOTSET)
     assert ["told", "debugged"] == events(written)
+
+
+@pytest.mark.parametrize("later", [False, True])
+def test_handlers_of_ours_write_debug_lines_of_what_is_named_alone(later: bool, written: Written):
+    """Wherever they are, made before or afterwards, also behind a queue: as our bridge does."""
+    named = logging.getLogger("operator.named")
+    ahead: queue.SimpleQueue[Any] = queue.SimpleQueue()
+    out, queued = io.StringIO(), io.StringIO()
+    debug = {"objects": ["Pod/shop/db-0"], "loggers": [named.name]}
+    if later:
+        control.apply({"debug": debug})
+    handlers = [ctxlog.Handler(out, renderer="json"), logging.handlers.QueueHandler(ahead)]
+    listener = logging.handlers.QueueListener(ahead, ctxlog.Handler(queued, renderer="json"))
+    if not later:
+        control.apply({"debug": debug})
+    named.handlers[:] = handlers
+    undo = ctxlog.stamp_records()
+    try:
+        for fields in (OTHER, POD, {}):
+            with ctxlog.scope(fields):
+                named.debug("debugged")
+                named.info("told")
+        listener.start()
+        listener.stop()
+        control.apply({"levels": {named.name: "debug"}})
+        named.debug("all of them")
+    finally:
+        undo()
+        named.handlers.clear()
+    told = ["told", "debugged", "told", "told"]
+    for shown, expected in ((out, [*told, "all of them"]), (queued, told)):
+        assert expected == [json.loads(line)["event"] for line in shown.getvalue().splitlines()]
+    assert '"level":"debug"' not in out.getvalue().splitlines()[0]
+    assert "Pod/shop/db-0" in out.getvalue().splitlines()[1]
+
+
+def test_another_configuration_ends_what_is_debugged(written: Written):
+    """Its levels hold for the loggers that were debugged too, and for handlers of ours."""
+    named, out = logging.getLogger("operator.named"), io.StringIO()
+    named.handlers[:] = [ctxlog.Handler(out, renderer="json")]
+    try:
+        control.apply({"debug": {"objects": ["Pod/shop/db-0"], "loggers": [named.name]}})
+        with configured(level="debug", stdlib=True) as again:
+            named.debug("wanted")
+            assert ["wanted"] == [json.loads(line)["event"] for line in out.getvalue().splitlines()]
+            named.handlers.clear()
+            named.debug("wanted too")
+            assert ["wanted too"] == events(again)
+    finally:
+        named.handlers.clear()
 
 
 def test_the_root_logger_by_its_name_gets_its_level_back(written: Written):

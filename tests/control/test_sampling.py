@@ -147,7 +147,11 @@ def test_held_lines_go_on_through_what_is_sampled_by_then():
     assert ["again", "bad"] == events(written)
 
 
-@pytest.mark.parametrize("processors", [(Sample(0.0),), (Burst(1),), (Tail(),), ()], ids=repr)
+@pytest.mark.parametrize(
+    "processors",
+    [(Sample(0.0),), (Burst(1),), (Tail(),), ()],
+    ids=["sample", "burst", "tail", "none"],
+)
 def test_what_is_debugged_is_never_sampled(processors: tuple[Any, ...]):
     """Whoever debugs one object sees all its lines, whatever is sampled."""
     with configured(level="info", processors=processors) as written:

@@ -5,17 +5,23 @@ from __future__ import annotations
 import asyncio
 import copy
 import functools
+import importlib
 import pickle
 import threading
 import time
 import uuid
+from contextlib import asynccontextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
+import aiohttp.web
+import kubernetes.aio
 import kubernetes.client
 import kubernetes.informer.informer as informers
 import kubernetes.leaderelection.electionconfig as elections
+import kubernetes.stream
 import kubernetes_asyncio.client
+import kubernetes_asyncio.stream
 import pytest
 from kubernetes.client.exceptions import ApiException
 
@@ -28,7 +34,7 @@ from ctxlog.testing import capture
 from tests.kit import moved
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import AsyncGenerator, Callable, Iterator
 
 POD = {"kind": "Pod", "apiVersion": "v1", "metadata": {"name": "p-1", "namespace": "shop"}}
 
@@ -276,13 +282,14 @@ def test_leader_election_callbacks_keep_their_context(installed: None):
 
 
 @pytest.mark.asyncio
-async def test_the_asyncio_client_too(api: Api, installed: None):
+@pytest.mark.parametrize(
+    "library", [kubernetes_asyncio, kubernetes.aio], ids=lambda of: of.__name__
+)
+async def test_asyncio_clients_too(library: Any, api: Api, installed: None):
     """A hundred tasks at once: each call has its own task's ids; conflicts are told."""
-    configuration = kubernetes_asyncio.client.Configuration(
-        host=f"http://127.0.0.1:{api.server_port}"
-    )
-    async with kubernetes_asyncio.client.ApiClient(configuration) as client:
-        core = kubernetes_asyncio.client.CoreV1Api(client)
+    configuration = library.client.Configuration(host=f"http://127.0.0.1:{api.server_port}")
+    async with library.client.ApiClient(configuration) as client:
+        core = library.client.CoreV1Api(client)
 
         async def ask(number: int) -> None:
             with ctxlog.entry({"x-request-id": f"r-{number}"}):
@@ -291,7 +298,7 @@ async def test_the_asyncio_client_too(api: Api, installed: None):
         with capture() as lines:
             await asyncio.gather(*map(ask, range(100)))
             api.status = 409
-            with pytest.raises(kubernetes_asyncio.client.ApiException):
+            with pytest.raises(library.client.ApiException):
                 await core.delete_namespaced_pod("p-1", "shop")
     calls = lines.where(event="api call")
     for line in calls[:100]:
@@ -302,6 +309,139 @@ async def test_the_asyncio_client_too(api: Api, installed: None):
     assert ("info", 409, "delete") == (
         calls[100]["level"], calls[100]["http.response.status_code"], calls[100]["k8s.api.verb"]
     )  # fmt: skip
+
+
+class Sockets:
+    """A server that takes an exec: it accepts the upgrade and says one line, or refuses."""
+
+    def __init__(self) -> None:
+        self.seen: list[dict[str, str]] = []
+        self.refuses = False
+
+    async def answer(self, request: aiohttp.web.Request) -> aiohttp.web.StreamResponse:
+        """Answer one request."""
+        self.seen.append({name.lower(): value for name, value in request.headers.items()})
+        audit = {"Audit-Id": request.headers.get("Audit-ID", "made-by-the-server")}
+        if self.refuses:
+            return aiohttp.web.Response(status=403, headers=audit)
+        socket = aiohttp.web.WebSocketResponse(protocols=("v5.channel.k8s.io", "v4.channel.k8s.io"))
+        socket.headers.update(audit)
+        await socket.prepare(request)
+        await socket.send_bytes(b"\x01hello")
+        await socket.close()
+        return socket
+
+
+@asynccontextmanager
+async def sockets() -> AsyncGenerator[tuple[Sockets, str]]:
+    """Serve on a free port."""
+    there = Sockets()
+    app = aiohttp.web.Application()
+    app.router.add_route("*", "/{path:.*}", there.answer)
+    runner = aiohttp.web.AppRunner(app)
+    await runner.setup()
+    site = aiohttp.web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    try:
+        yield there, f"http://127.0.0.1:{runner.addresses[0][1]}"
+    finally:
+        await runner.cleanup()
+
+
+EXEC = {"k8s.api.verb": "get", "k8s.api.resource": "pods/exec", "k8s.api.namespace": "shop",
+        "k8s.api.name": "p-1", "request_id": "r-1"}  # fmt: skip
+
+
+@pytest.mark.asyncio
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # the client's own
+async def test_an_exec_is_a_call(installed: None):
+    """Over a WebSocket, which the client opens without our headers: its line has the server's id."""
+    async with sockets() as (there, host):
+        config = kubernetes.client.Configuration(host=host)
+
+        def run() -> Any:
+            with (
+                kubernetes.client.ApiClient(config) as client,
+                ctxlog.entry({"x-request-id": "r-1"}),
+            ):
+                core = kubernetes.client.CoreV1Api(client)
+                ask = core.connect_get_namespaced_pod_exec
+                return kubernetes.stream.stream(ask, "p-1", "shop", command=["secret"])
+
+        with capture() as lines:
+            assert "hello" == await asyncio.to_thread(run)
+            there.refuses = True
+            with pytest.raises(ApiException, match="403"):
+                await asyncio.to_thread(run)
+    told = {**EXEC, "k8s.audit.id": "made-by-the-server"}
+    done, refused = lines.where(event="api call")
+    assert {**told, "http.response.status_code": 101}.items() <= done.items()
+    assert {**told, "http.response.status_code": 403}.items() <= refused.items()
+    assert "secret" not in str([done, refused])
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    "library", [kubernetes_asyncio, kubernetes.aio], ids=lambda of: of.__name__
+)
+async def test_an_exec_that_is_awaited_is_a_call(library: Any, installed: None):
+    """It sends our headers, and its line has the id that the server was sent."""
+    async with (
+        sockets() as (there, host),
+        library.stream.WsApiClient(library.client.Configuration(host=host)) as client,
+    ):
+        ask = library.client.CoreV1Api(client).connect_get_namespaced_pod_exec
+        with capture() as lines, ctxlog.entry({"x-request-id": "r-1"}):
+            assert "hello" == await ask("p-1", "shop", command=["date"])
+            there.refuses = True
+            with pytest.raises(Exception, match="403"):
+                await ask("p-1", "shop", command=["date"])
+    done, refused = lines.where(event="api call")
+    for line, sent in zip((done, refused), there.seen, strict=True):
+        assert EXEC.items() <= line.items()
+        assert "r-1" == sent["x-request-id"]
+        assert sent["audit-id"] == line["k8s.audit.id"]
+    assert 403 == refused["http.response.status_code"]
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    "library", [kubernetes_asyncio, kubernetes.aio], ids=lambda of: of.__name__
+)
+async def test_leader_election_coroutines_keep_their_context(library: Any, installed: None):
+    """A function or a coroutine, run by whatever task: the context is that of the Config's maker."""
+    found: list[dict[str, object]] = []
+
+    async def led() -> None:
+        await asyncio.sleep(0)
+        found.append(ctxlog.get_context())
+
+    config: Any = importlib.import_module(f"{library.__name__}.leaderelection.electionconfig")
+    with ctxlog.scope(role="leader"):
+        made = config.Config(object(), 17, 15, 5, led(), led)
+    for callback in (made.onstarted_leading, made.onstopped_leading):
+        await asyncio.create_task(callback() if callable(callback) else callback)
+    assert [{"role": "leader"}] * 2 == found
+
+
+@pytest.mark.asyncio
+async def test_one_client_of_either_colour_is_instrumented(api: Api):
+    """By the one function: what it makes of a client is what that client awaits, or does not."""
+    host = f"http://127.0.0.1:{api.server_port}"
+    try:
+        with capture() as lines:
+            config = kubernetes.aio.client.Configuration(host=host)
+            async with kubernetes.aio.client.ApiClient(config) as waits:
+                core = kubernetes.aio.client.CoreV1Api(for_threads.instrument(waits))
+                await core.read_namespaced_pod("p-1", "shop")
+            with kubernetes.client.ApiClient(kubernetes.client.Configuration(host=host)) as calls:
+                kubernetes.client.CoreV1Api(for_threads.instrument(calls)).list_namespaced_pod(
+                    "shop"
+                )
+        assert [("get", 200), ("list", 200)] == [
+            (line["k8s.api.verb"], line["http.response.status_code"]) for line in lines]  # fmt: skip
+    finally:
+        for_threads.uninstall()
 
 
 URLS = {

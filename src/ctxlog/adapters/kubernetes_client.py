@@ -1,5 +1,7 @@
 """kubernetes: ids on every API call, and a line for each; an entry for each event of an informer.
 
+Also for ``kubernetes.aio``, the client for asyncio that newer versions of this library have.
+
 >>> install()  # loads nothing: it holds once ``kubernetes`` is imported
 >>> uninstall()
 """
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["EventHandler", "install", "instrument", "uninstall"]
 
 _clients = Clients("kubernetes", waits=False)
+_waiting = Clients("kubernetes.aio", waits=True)
 
 
 def install() -> None:
@@ -30,10 +33,12 @@ def install() -> None:
     library is imported; calling it again changes nothing.
     """
     _clients.install()
+    _waiting.install()
 
 
 def uninstall() -> None:
     """Put everything back; clients that were instrumented make plain calls again."""
+    _waiting.uninstall()
     _clients.uninstall()
 
 
@@ -46,5 +51,7 @@ def instrument(client: Client) -> Client:
     Raises:
         UsageError: it is no API client.
     """
-    _clients.instrument(client)
+    modules = [kind.__module__ for kind in type(client).__mro__]
+    awaited = any(module.startswith("kubernetes.aio.") for module in modules)
+    (_waiting if awaited else _clients).instrument(client)
     return client

@@ -55,6 +55,9 @@ def apply(settings: Mapping[str, Any]) -> None:
             raise UsageError("nothing is configured yet: call ctxlog.configure(...) before control")
         if not _is_ours(pipeline):
             _base.level, _base.levels = runtime.levels()
+        elif runtime.switched is not None:
+            _base.level = runtime.switched
+        runtime.switched = None
         _base.configured = pipeline.resource
         base = _base.level if asked.level is None else asked.level
         by_name = {**_base.levels, **asked.levels}

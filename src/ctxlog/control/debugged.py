@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ctxlog.context.fields import CURRENT
+from ctxlog.stamps import ATTRIBUTE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,6 +34,9 @@ class Debugged:
         if own is not None and "k8s.object.ref" in own:
             return self.has(own)
         pinned = getattr(source, "pinned", None)
+        stamped = None if own is None else getattr(own.get(ATTRIBUTE), "context", None)
+        if stamped is not None:  # a record that is handled elsewhere than it was made
+            return self.has(stamped.values)
         fields = CURRENT.get().fields if pinned is None else pinned.fields
         bound = getattr(source, "fields", None)
         return self.has(fields.values) or (bound is not None and self.has(bound.values))

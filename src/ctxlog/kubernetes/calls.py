@@ -183,14 +183,24 @@ class Calls:
         folded = {name.lower() for name in taken}
         return {name: Made(value) for name, value in made.items() if name.lower() not in folded}
 
-    def begin(self, method: str, url: str, query: object, headers: object) -> Call | None:
-        """Return a call that begins now; ``None`` when nobody wants to know."""
+    def begin(
+        self, method: str, url: str, query: object, headers: object, *, sent: bool = True
+    ) -> Call | None:
+        """Return a call that begins now; ``None`` when nobody wants to know.
+
+        Args:
+            method: of HTTP.
+            url: whole, or its path.
+            query: the query, where the URL has none.
+            headers: those that were made for it.
+            sent: whether they are sent: else no id of ours is the server's.
+        """
         if not self.active:
             return None
         try:
             audit = _of(headers, AUDIT_HEADER)
             taken = self._pending.pop(audit, None) if audit else None
-            return Call(taken or snapshot(), method, url, query, audit)
+            return Call(taken or snapshot(), method, url, query, audit if sent else None)
         except Exception:  # noqa: BLE001 - the call must be made
             counters.add("errors.api_call")
             return None
@@ -218,12 +228,12 @@ class Call:
 
     def _write(self, response: object, error: BaseException | None) -> None:
         answer = response if response is not None else error
-        status = getattr(answer, "status", None)
+        status = _first(answer, "status", "status_code")  # websocket-client's, of what was refused
         level = INFO if status in TOLD else DEBUG
         if not _log.is_enabled_for(level):
             return
         fields = described(*self._asked)
-        audit = _of(getattr(answer, "headers", None), AUDIT_HEADER) or self._audit
+        audit = _of(_first(answer, "headers", "resp_headers"), AUDIT_HEADER) or self._audit
         if audit is not None:
             fields[AUDIT_ID] = audit
         if isinstance(status, int):
@@ -232,6 +242,13 @@ class Call:
             fields["error.type"] = type(error).__qualname__
         fields[DURATION] = round(monotonic() - self._started, 6)
         _log.log(level, EVENT, **fields)
+
+
+def _first(answer: object, *names: str) -> Any:
+    """Return the first attribute that is there."""
+    return next(
+        (found for name in names if (found := getattr(answer, name, None)) is not None), None
+    )
 
 
 def _of(headers: Any, name: str) -> str | None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from ctxlog.context.snapshot import snapshot, wrap
@@ -46,6 +47,7 @@ class Clients:
             f"{library}.client.api_client": self._patch_client,
             f"{library}.informer.informer": self._patch_informer,
             f"{library}.leaderelection.electionconfig": self._patch_election,
+            f"{library}.stream.ws_client": self._patch_stream,
         }
 
     def install(self) -> None:
@@ -126,6 +128,28 @@ class Clients:
 
         return request
 
+    async def _streamed(
+        self, original: Any, client: Any, method: str, url: str, *args: Any, **kwargs: Any
+    ) -> Any:
+        """Make a request that a WebSocket is opened for: it passes the client's own by."""
+        request: Callable[..., Any] = functools.partial(original, client)
+        if isinstance(client.default_headers, Headers):
+            request = self._awaited(request)
+        return await request(method, url, *args, **kwargs)
+
+    def _opened(self, original: Any, configuration: Any, url: str, headers: Any = None) -> Any:
+        """Open a WebSocket; of all headers the client sends the credentials alone, no id of ours."""
+        call = self._calls.begin("GET", url, None, headers, sent=False)
+        try:
+            socket = original(configuration, url, headers)
+        except BaseException as error:
+            if call is not None:
+                call.end(error=error)
+            raise
+        if call is not None:
+            call.end(socket)
+        return socket
+
     def _carried(self, original: Any, client: Any, *args: Any, **kwargs: Any) -> Any:
         """Let a call with ``async_req`` run under its caller's context, the whole of it."""
         if kwargs.get("async_req") and isinstance(client.default_headers, Headers):
@@ -156,11 +180,20 @@ class Clients:
         def after(made: Any) -> None:
             for name in ("onstarted_leading", "onstopped_leading"):
                 callback = getattr(made, name, None)
+                if inspect.iscoroutine(callback):
+                    callback = functools.partial(_result_of, callback)
                 if callable(callback):
                     setattr(made, name, wrap(callback))
 
         config = self._class("leaderelection.electionconfig", "Config")
         self._patch(config, "__init__", self._after_init(after))
+
+    def _patch_stream(self) -> None:
+        name = f"{self.library}.stream.ws_client"
+        if self._waits:
+            self._patch(self._class("stream.ws_client", "WsApiClient"), "request", self._streamed)
+        else:
+            self._patch(import_module(name), "create_websocket", self._opened)
 
     @staticmethod
     def _after_init(after: Callable[[Any], object]) -> Callable[..., None]:
@@ -183,9 +216,11 @@ class Clients:
         self._patches[-1].apply()
 
     def _class(self, module: str, name: str) -> Any:
-        from importlib import import_module
-
         return getattr(import_module(f"{self.library}.{module}"), name)
+
+
+async def _result_of(coroutine: Any) -> Any:
+    return await coroutine
 
 
 def _hands_over(client: type) -> bool:

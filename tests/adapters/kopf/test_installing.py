@@ -430,6 +430,29 @@ async def test_a_level_that_was_set_since_stays_when_a_sink_is_added(switched: L
     assert log.is_enabled_for("debug"), "another configuration: the switch is over it"
 
 
+def test_a_switch_holds_where_a_control_file_was_applied_before(lines: Lines):
+    """As if it had been asked for before: it is over what is configured, below what is applied."""
+    before = logging.root.level
+    ctxlog.configure(level="info", sinks=[{"target": lines.append, "renderer": "event"}])
+    try:
+        control.apply({"levels": {"a": "error"}})
+        kopf.configure(verbose=True)
+        control.apply({"levels": {"a": "warning"}})
+        assert log.is_enabled_for("debug")
+        assert logging.DEBUG == logging.root.level
+        control.apply({"level": "error"})
+        assert not log.is_enabled_for("warning")
+        control.reset()
+        assert log.is_enabled_for("debug")
+        ctxlog.configure(level="warning", sinks=[{"target": lines.append, "renderer": "event"}])
+        ctxlog.set_level(None, "error")
+        control.apply({})
+        assert not log.is_enabled_for("warning")
+    finally:
+        adapter.uninstall()
+        logging.root.setLevel(before)
+
+
 def test_kopfs_handler_comes_back_once_however_often_kopf_was_configured(lines: Lines):
     """Two of them would write each line twice."""
     handlers, before = list(logging.root.handlers), logging.root.level

@@ -68,6 +68,7 @@ def keep() -> None:
     if _root.level is not None and configured is not None and _root.set_for is not configured:
         _root.set_for = configured
         runtime.set_level(None, _root.level)
+        runtime.switched = _root.level
         _set_root(_root.level)
     if not _writes_logging():
         return  # nobody else would show these lines

@@ -10,7 +10,7 @@ import logging
 from threading import RLock
 from typing import TYPE_CHECKING, Any
 
-from ctxlog.adapters.logging.handler import SEEN, will_write
+from ctxlog.adapters.logging.handler import SEEN, narrow, widen, will_write
 from ctxlog.adapters.logging.records import DOOR, encoder_of, process
 from ctxlog.encoder import encoder_for
 from ctxlog.runtime import runtime
@@ -92,11 +92,15 @@ class _Installed:
         self.levels: dict[
             str, tuple[int, int]
         ] = {}  # ours, and the one before; the root's is "root"
+        self.chosen: logging.Filter | None = None  # in front of all handlers of ours
 
-    def open(self, level: int, levels: Mapping[str, int]) -> None:
-        """Add the bridge and set levels, in place of those of the last time.
+    def open(
+        self, level: int, levels: Mapping[str, int], chosen: logging.Filter | None = None
+    ) -> None:
+        """Add the bridge, set levels and what is ``chosen``, in place of those of the last time.
 
-        A logger whose level stays has no other one meanwhile: its lines must not fall through.
+        A logger whose level stays has no other one meanwhile: its lines must not fall through. What
+        both filters let through is let through in between, and what neither does is not.
         """
         with self.lock:
             if self.bridge is None:
@@ -104,11 +108,22 @@ class _Installed:
             wanted = {logging.root.name: level}
             for name, number in levels.items():
                 wanted[logging.getLogger(name).name] = number
+            before, self.chosen = self.chosen, chosen
+            if chosen is not None:
+                self.bridge.addFilter(chosen)
+                narrow(chosen)
             self._restore(staying=wanted)
             for name, number in wanted.items():
                 self.set_level(name, number)
             if self.bridge not in logging.root.handlers:
                 logging.root.addHandler(self.bridge)
+            self._widen(before)
+
+    def _widen(self, chosen: logging.Filter | None) -> None:
+        if chosen is not None:
+            widen(chosen)
+            if self.bridge is not None:
+                self.bridge.removeFilter(chosen)
 
     def set_level(self, name: str | None, level: int) -> None:
         """Set a stdlib logger's level, if the bridge is in; ``None`` is the root's."""
@@ -133,6 +148,8 @@ class _Installed:
                 logging.root.removeHandler(self.bridge)
                 self.bridge = None
             self._restore()
+            chosen, self.chosen = self.chosen, None
+            self._widen(chosen)
 
     def _restore(self, staying: Mapping[str, int] | None = None) -> None:
         for name in [name for name in self.levels if not staying or name not in staying]:

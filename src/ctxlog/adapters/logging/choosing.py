@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class Choice(logging.Filter):
-    """In front of our bridge: what is below its logger's usual level passes if it was asked for.
+    """In front of our handlers: what is below its logger's usual level passes if it was asked for.
 
     Other handlers see the records of a lowered logger too, of all objects: give them a level.
     """
@@ -52,19 +52,14 @@ def choose(
     Without our bridge on the root logger nothing is done.
     """
     with installed.lock:
-        bridge = installed.bridge
-        if bridge is None:
+        if installed.bridge is None:
             return
-        # What both states let through is let through in between, and what neither does is not.
-        old = [one for one in bridge.filters if isinstance(one, Choice)]
-        lowered: dict[str, int] = {}
-        if chosen is not None:
-            usual = _usual(level, levels, loggers)
-            bridge.addFilter(Choice(usual, chosen))
-            lowered = {name: min(number, logging.DEBUG) for name, number in usual.items()}
-        installed.open(level, {**levels, **lowered})
-        for one in old:
-            bridge.removeFilter(one)
+        if chosen is None:
+            installed.open(level, levels)
+            return
+        usual = _usual(level, levels, loggers)
+        lowered = {name: min(number, logging.DEBUG) for name, number in usual.items()}
+        installed.open(level, {**levels, **lowered}, Choice(usual, chosen))
 
 
 def _usual(level: int, levels: Mapping[str, int], loggers: Iterable[str]) -> dict[str, int]:

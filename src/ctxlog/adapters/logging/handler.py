@@ -6,6 +6,7 @@ import logging
 import os
 import sys
 from typing import TYPE_CHECKING, Any, TextIO
+from weakref import WeakValueDictionary
 
 from ctxlog import targets
 from ctxlog.adapters.logging.chain import Chain, current
@@ -25,6 +26,9 @@ else:
 #: The attribute of a record that says where it has been written; it pickles, and means nothing
 #: in another process.
 SEEN = "_ctxlog_seen"
+#: Every handler of ours that lives, and what is in front of them all.
+_living: WeakValueDictionary[int, Handler] = WeakValueDictionary()
+_narrow: list[logging.Filter] = []
 _RETURNS_RECORD = sys.version_info >= (3, 12)
 _HERE = int.from_bytes(os.urandom(7), "big") | 1
 
@@ -82,6 +86,9 @@ class Handler(_Base):
             or type(self).release is not logging.Handler.release
         )
         self._named: tuple[Any, tuple[str, ...]] = (None, ())
+        _living[id(self)] = self  # first: who narrows meanwhile sees us, or we its filter
+        for one in tuple(_narrow):
+            self.addFilter(one)
         self.stream = stream  # pyright: ignore[reportIncompatibleVariableOverride]
 
     @property
@@ -194,6 +201,24 @@ class Handler(_Base):
     def __repr__(self) -> str:
         name = getattr(self.stream, "name", "")
         return f"<{type(self).__name__} {name} ({logging.getLevelName(self.level)})>"
+
+
+def narrow(chosen: logging.Filter) -> None:
+    """Put a filter in front of every handler of ours, also those to come."""
+    _narrow.append(chosen)
+    for handler in _all():
+        handler.addFilter(chosen)
+
+
+def widen(chosen: logging.Filter) -> None:
+    """Take a filter away from wherever :func:`narrow` has put it."""
+    _narrow.remove(chosen)
+    for handler in _all():
+        handler.removeFilter(chosen)
+
+
+def _all() -> list[Handler]:
+    return [found for one in _living.valuerefs() if (found := one()) is not None]
 
 
 def will_write(handler: logging.Handler, record: logging.LogRecord) -> bool:
