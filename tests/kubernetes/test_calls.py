@@ -20,8 +20,8 @@ import kubernetes.client
 import kubernetes.informer.informer as informers
 import kubernetes.leaderelection.electionconfig as elections
 import kubernetes.stream
-import kubernetes_asyncio.client
-import kubernetes_asyncio.stream
+import kubernetes_asyncio.client  # pyright: ignore[reportUnusedImport]
+import kubernetes_asyncio.stream  # pyright: ignore[reportUnusedImport]
 import pytest
 from kubernetes.client.exceptions import ApiException
 
@@ -420,7 +420,8 @@ async def test_leader_election_coroutines_keep_their_context(library: Any, insta
     with ctxlog.scope(role="leader"):
         made = config.Config(object(), 17, 15, 5, led(), led)
     for callback in (made.onstarted_leading, made.onstopped_leading):
-        await asyncio.create_task(callback() if callable(callback) else callback)
+        led_by: Any = callback() if callable(callback) else callback
+        await asyncio.create_task(led_by)
     assert [{"role": "leader"}] * 2 == found
 
 

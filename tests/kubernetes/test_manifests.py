@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
+import yaml  # type: ignore[import-untyped]  # a client brings it, its types do not come along
 
 from ctxlog.control.settings import read
 from ctxlog.kubernetes.pod import resource

@@ -10,7 +10,7 @@ from ctxlog.context.fields import CURRENT, EMPTY, ROOT, Fields, Frame, back_to, 
 from ctxlog.context.raised import remember_own
 from ctxlog.context.snapshot import snapshot
 from ctxlog.context.spans import ACCESSOR, ids_in, live_context
-from ctxlog.entries import AUTO, NEW, entry
+from ctxlog.entries import entry
 from ctxlog.ids import new_request_id
 from ctxlog.kubernetes.identity import NAME, NAMESPACE, RESOURCE_VERSION, UID, identify
 from ctxlog.kubernetes.reconcile import (
@@ -102,7 +102,7 @@ class Cycle(entry):
         bound[RECONCILE_ID] = new_request_id()
         inbound = None if annotation is None else _annotated(body, annotation)
         self._body = body
-        self._fill(bound, inbound, None, NEW if inbound is None else AUTO)
+        self._fill(bound, inbound, None, "new" if inbound is None else "auto")
         self.fields, self.carried = self.open(EMPTY)
 
     def __enter__(self) -> Self:
