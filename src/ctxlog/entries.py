@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from weakref import ref
 
 from ctxlog.carriers import extract, wire
@@ -12,6 +13,7 @@ from ctxlog.context.raised import remember_own
 from ctxlog.context.snapshot import Snapshot
 from ctxlog.context.spans import (
     ACCESSOR,
+    LOADED,
     ids_in,
     is_remote,
     library,
@@ -46,6 +48,7 @@ if TYPE_CHECKING:
             """It has ended; badly if an exception left it."""
 
 
+_modules = sys.modules
 AUTO, KEEP, NEW = "auto", "keep", "new"
 _watchers: tuple[ref[Watcher], ...] = ()  # swapped whole, so that readers need no lock
 
@@ -162,7 +165,12 @@ class entry:  # noqa: N801 - reads as a function, like contextlib.suppress
     def open(self, below: Fields) -> tuple[Fields, Carried]:
         """Return this entry's fields and what it carries; ``below`` does not show through."""
         inbound = self._carrier
-        if inbound is _NOTHING and not _watchers and not self._link and library() is None:
+        if (
+            inbound is _NOTHING
+            and not _watchers
+            and not self._link
+            and (LOADED not in _modules or library() is None)
+        ):
             # by far the most often
             return Fields({REQUEST_ID: new_request_id(), **self._bound}, new_trace()), ()
         values = self._values(inbound)

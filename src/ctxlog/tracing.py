@@ -5,9 +5,10 @@ Nothing of OpenTelemetry is imported here: without it, or without a provider, th
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any
 
-from ctxlog.context.spans import ACCESSOR, ids_in, library
+from ctxlog.context.spans import ACCESSOR, LOADED, ids_in, library
 from ctxlog.counting import counters
 from ctxlog.tracebacks import describe
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from ctxlog.context.accessors import Carried, Undo
     from ctxlog.ids import TraceIds
 
+_modules = sys.modules
 #: Providers that stand for none.
 _NONE = frozenset({"ProxyTracerProvider", "NoOpTracerProvider", "DefaultTracerProvider"})
 
@@ -70,8 +72,7 @@ def is_configured() -> bool:
 
 def open_span(name: str, logger: str) -> OperationSpan | None:
     """Start a span below the current one; ``None`` where no tracer is configured."""
-    otel = library()
-    if otel is None or not is_configured():
+    if LOADED not in _modules or (otel := library()) is None or not is_configured():
         return None
     try:
         span = otel.trace.get_tracer(logger).start_span(name)

@@ -109,10 +109,13 @@ def leave(owner: object) -> bool:
 
     Frames above it go too, each with what it undoes: their owners left out of order, or never.
     """
-    frame = _uncover(owner)
-    if frame is None:
-        counters.add("context.foreign_exit")
-        return False
+    frame = CURRENT.get()
+    if frame.owner is not owner:  # nearly always it is the innermost
+        own = _uncover(owner)
+        if own is None:
+            counters.add("context.foreign_exit")
+            return False
+        frame = own
     if frame.undo:
         leave_carried(frame.undo)
     CURRENT.set(frame.parent or ROOT)

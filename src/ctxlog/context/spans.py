@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 #: The accessor's name.
 NAME = "opentelemetry"
+#: The module that says, by being loaded, that there may be spans.
+LOADED = "opentelemetry.trace"
 _SLOT: ContextVar[tuple[object, TraceIds | None]] = ContextVar("ctxlog_span", default=(None, None))
 _modules = sys.modules
 
@@ -52,9 +54,9 @@ _library: _Library | None = None
 def library() -> _Library | None:
     """Return OpenTelemetry's functions, or ``None`` while the application has not loaded it."""
     global _library  # noqa: PLW0603 - found once, kept
-    if _library is None and "opentelemetry.trace" in _modules:
+    if _library is None and LOADED in _modules:
         context = _modules.get("opentelemetry.context")
-        trace = _modules["opentelemetry.trace"]
+        trace = _modules[LOADED]
         # `__all__` is the last line of both: before it, another thread is still importing them
         if hasattr(trace, "__all__") and hasattr(context, "__all__"):
             try:
@@ -73,7 +75,7 @@ def current_ids() -> TraceIds | None:
         True
     """
     otel = _library
-    if otel is None and ("opentelemetry.trace" not in _modules or (otel := library()) is None):
+    if otel is None and (LOADED not in _modules or (otel := library()) is None):
         return None
     try:
         context = otel.get_current()
@@ -110,8 +112,7 @@ def live_context(*, keep: bool = False) -> Any:
     Live is a valid span of this process that has not ended; an unsampled one counts, for its
     trace's decision not to sample must be passed on. With ``keep`` any context there is counts.
     """
-    otel = library()
-    if otel is None:
+    if LOADED not in _modules or (otel := library()) is None:
         return None
     try:
         context = otel.get_current()
@@ -234,4 +235,4 @@ class SpanAccessor:
 
 
 ACCESSOR = SpanAccessor()
-register_accessor(ACCESSOR, when_loaded="opentelemetry.trace")
+register_accessor(ACCESSOR, when_loaded=LOADED)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from time import monotonic
+from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
 from ctxlog.context.accessors import enter_carried
@@ -150,7 +151,9 @@ class Handling(Unit):
         name: str = EVENT,
         opened: entry | None = None,
     ) -> None:
-        self._fill(name, _module_of(handler))
+        function = getattr(handler, "fn", None)
+        module = function.__module__ if type(function) is FunctionType else None
+        self._fill(name, module if type(module) is str else _module_of(function))
         self._fields, self._carried, self._entry = fields, carried, opened
         # indexers run for every object there is: the closing line of a success is at debug
         self._quiet = fields.values.get(REASON) == INDEX
@@ -212,8 +215,7 @@ class Handling(Unit):
         return outcome, DEBUG if self._quiet and level == INFO else level, shown
 
 
-def _module_of(handler: Any) -> str:
-    function: Any = getattr(handler, "fn", None)
+def _module_of(function: Any) -> str:
     while hasattr(function, "func"):  # partials
         function = function.func
     module = getattr(function, "__module__", None)
@@ -241,7 +243,8 @@ def handling_of(cause: Any, handler: Any, retry: object, annotation: str | None)
     headers = getattr(cause, "headers", None)
     body = getattr(cause, "body", None)
     if not daemon and headers is None and body is not None:
-        cycle = cycle_here()
+        owner = CURRENT.get().owner  # nearly always the cycle itself
+        cycle = owner if type(owner) is Cycle else cycle_here()
         if cycle is not None and cycle.handles(body):
             values = _run_of(cycle.fields.values.copy(), cause, handler, retry)
             context = live_context()
