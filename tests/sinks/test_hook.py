@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -309,3 +310,41 @@ def test_forks_while_other_threads_hand_over(add: Any) -> None:
     assert sink.flush(30)
     assert ends == [0] * 15
     assert told == ["parent's"] * sum(logged)
+
+
+def test_ctrl_c_while_its_thread_starts_leaves_no_hook_without_one() -> None:
+    """At each byte code of the start: the next event starts another thread, and is told."""
+    code = HookSink._start_thread.__code__
+    places = 0
+    while True:
+        left = places
+
+        def trace(frame: Any, event: str, _: Any) -> Any:
+            nonlocal left
+            if event == "call" and frame.f_code is not code:
+                return None
+            frame.f_trace_opcodes, frame.f_trace_lines = True, False
+            if event == "opcode":
+                left -= 1
+                if left == -1:
+                    raise KeyboardInterrupt
+            return trace
+
+        told: list[Any] = []
+        sink = HookSink(told.append)
+        before = sys.gettrace()
+        sys.settrace(trace)
+        try:
+            sink.write({"event": "interrupted"})
+        except KeyboardInterrupt:
+            pass
+        finally:
+            sys.settrace(before)
+        sink.write({"event": "next"})
+        assert sink.flush(60), places
+        assert [{"event": "interrupted"}, {"event": "next"}] == told, places
+        assert sink.stop(60)
+        if left >= 0:
+            break
+        places += 1
+    assert places > 20

@@ -128,21 +128,24 @@ class HookSink(Sink):
         """Start a worker if none is at work and something waits; the lock is held."""
         if self._starting:  # this very start was interrupted by what comes in here
             return True
-        self._starting = True  # only then the look: what came before has ended
         try:
+            self._starting = True  # only then the look: what came before has ended
             return self._worker is not None or not self._waiting or self._start_thread()
         finally:
             self._starting = False
 
     def _start_thread(self) -> bool:
         exits.stop_at_exit(self)
-        call = self._worker = _Call()
+        call = _Call()
         worker = Thread(target=self._work, args=(call,), name=f"ctxlog {self.name}", daemon=True)
         try:
+            self._worker = call
             worker.start()
-        except RuntimeError:  # the interpreter is ending, or may have no more threads
-            self._worker = None
-            return False
+        except BaseException as error:
+            self._worker = None  # a Ctrl-C may come when the thread runs: it looks, and ends
+            if isinstance(error, RuntimeError):  # the interpreter ends, or may have no more threads
+                return False
+            raise
         return True
 
     def _give_up_hanging(self) -> None:
@@ -175,6 +178,8 @@ class HookSink(Sink):
         INSIDE.set((*INSIDE.get(), self))
         while True:
             with self._guard:
+                if self._worker is not call:  # its start was interrupted
+                    return
                 if not self._waiting and not self._closed:
                     self._changed.wait(IDLE)
                 if not self._waiting:
