@@ -6,13 +6,14 @@ import contextlib
 import itertools
 import os
 import sys
-from threading import Condition, Event, Thread, get_ident
+from threading import Event, Thread, get_ident
 from time import sleep
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.faults.row import Row
 from ctxlog.sinks.call import CallSink
 from ctxlog.sinks.file import FileSink
+from ctxlog.sinks.native import Condition
 from ctxlog.sinks.queue import QueueSink
 from ctxlog.sinks.queue_levels import LevelQueueSink
 from ctxlog.sinks.queue_options import POLICIES, QueueOptions

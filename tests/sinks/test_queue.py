@@ -16,6 +16,7 @@ import ctxlog
 from benchmarks.faults.policies import FAULTS, Waits, run
 from ctxlog.errors import UsageError
 from ctxlog.sinks.call import CallSink
+from ctxlog.sinks.native import Condition
 from ctxlog.sinks.queue import QueueSink
 from ctxlog.sinks.queue_levels import LevelQueueSink
 from ctxlog.sinks.queue_options import POLICIES, QueueOptions
@@ -112,9 +113,9 @@ def test_an_idle_writer_sleeps_without_a_timeout():
 
         def acquire(self, *args: Any, **kwargs: Any) -> bool:
             waited.append((args, kwargs))
-            return bell.acquire(*args, **kwargs)
+            return bool(bell.acquire(*args, **kwargs))
 
-    queue._bell = Bell()  # type: ignore[assignment]
+    queue._bell = Bell()
     queue.write("x\n")
     assert queue.flush(LONG)
     assert queue.stop(LONG)
@@ -408,7 +409,7 @@ def test_retries_wait_longer_each_time():
     """The pauses between attempts double, and a stop ends them."""
     clock, asked = FakeClock(), []
 
-    class Passing(threading.Condition):
+    class Passing(Condition):
         def wait(self, timeout: float | None = None) -> bool:
             if threading.current_thread().name.startswith("ctxlog writer"):
                 asked.append(timeout)

@@ -177,7 +177,7 @@ def test_waiting_calls_return_when_it_stops(gate: Gate):
     queue = blocked(gate, size=1, policy="block-until-deadline", deadline=LONG)
     caller = threading.Thread(target=queue.write, args=("second\n",))
     caller.start()
-    while not queue.changed._waiters:  # type: ignore[attr-defined]
+    while not queue.changed._waiters:
         gate.entered.wait(0.001)
     queue.stop(0.01)
     caller.join(LONG / 2)

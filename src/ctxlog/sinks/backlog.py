@@ -12,20 +12,20 @@ Every line that was given to a queue ends in exactly one of these:
 
 from __future__ import annotations
 
-from _thread import allocate_lock
 from collections import deque
-from threading import Condition, RLock
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from ctxlog.counting import Counters, counters
 from ctxlog.sinks import exits, last_resort
+from ctxlog.sinks.native import Condition, RLock, allocate_lock
 from ctxlog.sinks.queue_options import QueueOptions
 from ctxlog.sinks.sink import Sink
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from threading import Thread
+
+    from ctxlog.sinks.native import Thread
 
 
 class Backlog(Sink):

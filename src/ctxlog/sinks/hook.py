@@ -13,7 +13,6 @@ later); ``depth`` is what waits.
 from __future__ import annotations
 
 from collections import deque
-from threading import Condition, RLock, Thread
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +20,7 @@ from ctxlog.context.snapshot import Snapshot, snapshot
 from ctxlog.counting import Counters, counters
 from ctxlog.sinks import exits, last_resort
 from ctxlog.sinks.inside import INSIDE
+from ctxlog.sinks.native import Condition, RLock, thread
 from ctxlog.sinks.sink import Sink
 from ctxlog.texts import safe_str
 
@@ -137,7 +137,7 @@ class HookSink(Sink):
     def _start_thread(self) -> bool:
         exits.stop_at_exit(self)
         call = _Call()
-        worker = Thread(target=self._work, args=(call,), name=f"ctxlog {self.name}", daemon=True)
+        worker = thread(self._work, call, name=f"ctxlog {self.name}")
         try:
             self._worker = call
             worker.start()

@@ -12,11 +12,11 @@ The first line of a burst rings, under the guard; those after it need not until 
 
 from __future__ import annotations
 
-from _thread import get_ident
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from ctxlog.sinks import exits
+from ctxlog.sinks.native import get_ident
 from ctxlog.sinks.writer import Writer
 
 if TYPE_CHECKING:

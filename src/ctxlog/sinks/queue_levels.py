@@ -6,13 +6,13 @@ order in which it was logged.
 
 from __future__ import annotations
 
-from _thread import get_ident
 from collections import deque
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from ctxlog.counting import counted
 from ctxlog.levels import parse
+from ctxlog.sinks.native import get_ident
 from ctxlog.sinks.queue import QueueSink
 
 if TYPE_CHECKING:

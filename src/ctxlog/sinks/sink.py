@@ -12,8 +12,8 @@ from ctxlog.sinks import forking, last_resort
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from threading import Thread
 
+    from ctxlog.sinks.native import Thread
     from ctxlog.types import Renderer
 
 #: Lines a sink keeps for itself while it is being re-entered on one thread.

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections import deque
-from threading import Thread
 from time import monotonic
 from typing import TYPE_CHECKING
 
 from ctxlog.counting import Counters, counted, counters
+from ctxlog.sinks.native import thread
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from itertools import count
 
+    from ctxlog.sinks.native import Thread
     from ctxlog.sinks.sink import Sink
 
 _closed = Counters()
@@ -114,7 +115,7 @@ def _in_time(
 
 def start_aside(run: Callable[..., object], name: str, *args: object) -> Thread | None:
     """Run a function on a thread that nothing waits for; ``None`` when none can be started."""
-    aside = Thread(target=run, args=args, name=f"ctxlog {name}", daemon=True)
+    aside = thread(run, *args, name=f"ctxlog {name}")
     try:
         aside.start()
     except RuntimeError:  # the interpreter is ending: what waits on the stream was logged so

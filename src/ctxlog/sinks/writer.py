@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from _thread import get_ident
 from contextvars import Context
 from itertools import repeat
-from threading import Thread
 from typing import Any
 
 from ctxlog.context.resource import get_resource
 from ctxlog.counting import counters
 from ctxlog.sinks import exits, last_resort, notices
 from ctxlog.sinks.backlog import Backlog
+from ctxlog.sinks.native import get_ident, thread
 
 NEVER = 1 << 62
 #: While lines keep being dropped, a notice this often; else as soon as the queue is empty again.
@@ -70,12 +69,8 @@ class Writer(Backlog):
         self._resource = get_resource()  # a shutdown forgets it before the last notice
         self._life += 1
         # in an empty context: what it writes belongs to no request
-        self._thread = Thread(
-            target=Context().run,
-            args=(self._run, self._life),
-            name=f"ctxlog writer {self.id}",
-            daemon=True,
-        )
+        name = f"ctxlog writer {self.id}"
+        self._thread = thread(Context().run, self._run, self._life, name=name)
         self._alive = True
         try:
             self._thread.start()

@@ -1,0 +1,133 @@
+"""Threads of the library's own are the system's, whenever gevent patches."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from benchmarks.faults.child import finish, start
+from ctxlog.sinks import native
+from tests.sinks.test_queue import LONG
+
+#: The sink waits as C code does, for what only a greenlet of the main thread does.
+PATCHED = """
+import os, sys
+from _thread import allocate_lock
+when = sys.argv[1]
+going = allocate_lock(); going.acquire()
+def patch():
+    from gevent import monkey
+    monkey.patch_all()
+if when == "before the import":
+    patch()
+import ctxlog
+from ctxlog.sinks.hook import HookSink
+lines, told = [], []
+def slow(line):
+    going.acquire()
+    going.release()
+    lines.append(line)
+block = {"policy": "block-until-deadline", "size": 2, "deadline": 60.0, "batch_seconds": 0.0}
+ctxlog.configure(sinks=[{"target": slow, "queue": block}, {"target": told.append, "queue": True}], uncaught=False)
+hooked = []
+hook = HookSink(hooked.append)
+from ctxlog.runtime import runtime
+runtime.add_sink(hook)
+if when == "after configure":
+    patch()
+log = ctxlog.get_logger("shop")
+log.info("first")
+if when == "after a line":
+    patch()  # a thread that it finds running misses its entry in `threading` when it ends
+    sys.unraisablehook = lambda _: None
+import gevent
+light = gevent.spawn(going.release)
+light.join()
+def work(name):
+    for number in range(20):
+        log.info(name, number=number)
+        gevent.sleep(0)
+gevent.joinall([gevent.spawn(work, name) for name in "abc"])
+assert ctxlog.flush(60)
+assert [61] * 3 == [len(lines), len(told), len(hooked)], (len(lines), len(told), len(hooked))
+child = os.fork()
+if not child:
+    log.info("in a child")
+    os._exit(not (ctxlog.flush(60) and [62] * 3 == [len(lines), len(told), len(hooked)]))
+assert os.waitpid(child, 0)[1] == 0
+going.acquire()
+for number in range(2):
+    log.info("stuck")
+assert not ctxlog.shutdown(0.2)
+counts = ctxlog.counters()
+assert (1, 1) == (counts["closed.unknown"], counts["closed.dropped.stopped"]), counts
+ctxlog.configure(stream=sys.stdout, renderer="json", uncaught=False)
+ctxlog.shutdown()
+ctxlog.configure(sinks=[{"target": sys.stdout, "renderer": "logfmt", "queue": True}], uncaught=False)
+log.info("last")
+"""
+
+
+@pytest.mark.parametrize(
+    "when", ["before the import", "after configure", "after a line", "not at all"]
+)
+def test_gevent_may_patch_when_it_likes(when: str):
+    """A queue and a hook write, block, flush, fork, stop in time and end, in either order."""
+    assert finish(start(PATCHED, when), 60.0).endswith("event=last\n")
+
+
+def test_a_thread_that_threading_does_not_know(monkeypatch: pytest.MonkeyPatch):
+    """Where ``_thread`` is not the system's any more, a thread still starts, is known and ends."""
+    monkeypatch.setattr("_thread.start_new_thread", None)
+    going, idents = threading.Event(), []
+
+    def work(name: str) -> None:
+        idents.append((name, native.get_ident()))
+        going.wait(LONG)
+
+    thread = native.thread(work, "writer", name="x")
+    assert not thread.is_alive()
+    thread.start()
+    thread.join(0.001)
+    assert thread.is_alive()
+    going.set()
+    thread.join()
+    assert not thread.is_alive()
+    assert [("writer", thread.ident)] == idents
+
+
+def test_a_thread_that_may_not_start(monkeypatch: pytest.MonkeyPatch):
+    """It says so, and is not alive."""
+
+    def refuse(*_: object) -> int:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr("_thread.start_new_thread", None)
+    monkeypatch.setattr(native, "start_new_thread", refuse)
+    thread = native.thread(print, name="x")
+    with pytest.raises(RuntimeError, match="can't start"):
+        thread.start()
+    assert (False, None) == (thread.is_alive(), thread.ident)
+
+
+def test_a_condition_wakes_all():
+    """Whoever waits is woken by a notice, and told apart from one whose time was over."""
+    guard = native.RLock()
+    changed = native.Condition(guard)
+    said: list[bool] = []
+
+    def wait() -> None:
+        with guard:
+            said.append(changed.wait(LONG))
+
+    waiting = [threading.Thread(target=wait) for _ in range(3)]
+    for thread in waiting:
+        thread.start()
+    while any(thread.is_alive() for thread in waiting):
+        with guard:
+            changed.notify_all()
+    assert [True] * 3 == said
+    with guard:
+        assert not changed.wait(0.001)
+        changed.notify_all()  # nobody waits any more
