@@ -204,3 +204,13 @@ sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
 """
     done = subprocess.run([sys.executable, "-c", code, str(path)], timeout=60, check=False)
     assert 7 == done.returncode
+
+
+def test_what_is_no_json_is_said_to_be_none(tmp_path: Path):
+    """Who writes a ConfigMap thinks of YAML first."""
+    file = tmp_path / "levels.json"
+    file.write_text("level: debug\n")
+    with configured():
+        watcher = control.watch(file, interval=3_600.0)
+        watcher.stop()
+    assert "it is no JSON: Expecting value: line 1 column 1 (char 0)" == watcher.error

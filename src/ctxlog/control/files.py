@@ -71,7 +71,7 @@ class Watcher:
             try:
                 if len(data) > MAX_BYTES:
                     raise UsageError(f"it has more than {MAX_BYTES:,} bytes")
-                settings = json.loads(data)
+                settings = _parsed(data)
                 read(settings)
             except (ValueError, TypeError, RecursionError) as error:
                 self._bad(str(error))
@@ -133,6 +133,13 @@ class Watcher:
 
     def __repr__(self) -> str:
         return f"<watching {self.path}>"
+
+
+def _parsed(data: bytes) -> Any:
+    try:
+        return json.loads(data)
+    except json.JSONDecodeError as error:  # most likely it is YAML
+        raise UsageError(f"it is no JSON: {error}") from None
 
 
 def _content(path: str) -> bytes:
