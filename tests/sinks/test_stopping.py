@@ -25,7 +25,7 @@ from ctxlog.signals import drain_on, reopen, reopen_on
 from ctxlog.sinks.call import CallSink
 from ctxlog.sinks.queue import QueueSink
 from ctxlog.sinks.queue_options import POLICIES, QueueOptions
-from ctxlog.sinks.stopping import close_all, flush_all
+from ctxlog.sinks.stopping import close_all, flush_all, replace_all
 from tests.sinks.test_queue import LONG, Gate, accounted, blocked, events, queue_to
 
 if TYPE_CHECKING:
@@ -267,6 +267,117 @@ def test_a_stuck_queue_leaves_the_others_their_time(gate: Gate):
     assert not close_all([stuck, other], 0.5)
     assert ["0", "1", "2", "3"] == lines
     assert 0 == other.counts().get("dropped.stopped", 0)
+
+
+class Clock:
+    """Seconds that pass only while a stuck queue is waited for."""
+
+    def __init__(self) -> None:
+        self.now = 1_000.0
+
+    def __call__(self) -> float:
+        """Return the time."""
+        return self.now
+
+
+class Stuck(QueueSink):
+    """A queue that is stopped in no time of the test's: its clock goes on by what it was given."""
+
+    given: float | None = None
+
+    def stop(self, timeout: float | None = None) -> bool:
+        """Use up the time, as waiting for a sink that does not return would."""
+        if self.given is None:
+            self.given = timeout
+            stopped = super().stop(0.0)
+            assert isinstance(self.clock, Clock)
+            self.clock.now += timeout or 0.0
+            return stopped
+        return super().stop(timeout)
+
+
+def stuck_queues(
+    gates: list[Gate], clock: Clock, seconds: float, monkeypatch: pytest.MonkeyPatch
+) -> list[Stuck]:
+    """Return queues whose writers are each in their sink, by a clock of the test's."""
+    monkeypatch.setattr("ctxlog.sinks.stopping.monotonic", clock)
+    monkeypatch.setattr("ctxlog.wiring.monotonic", clock)
+    options = QueueOptions(batch_seconds=0.0, stop_seconds=seconds)
+    queues = [Stuck(CallSink(gate), options, clock=clock) for gate in gates]
+    for queue, gate in zip(queues, gates, strict=True):
+        queue.write("first\n")
+        assert gate.entered.wait(LONG)
+    return queues
+
+
+@pytest.fixture
+def gates() -> Iterator[list[Gate]]:
+    """Sinks that block until the test ends."""
+    made = [Gate() for _ in range(4)]
+    yield made
+    for one in made:
+        one.opened.set()
+
+
+def test_stuck_queues_of_a_replaced_configuration_share_their_time(
+    gates: list[Gate], monkeypatch: pytest.MonkeyPatch
+):
+    """However many are stuck, replacing them takes as long as the one with the most time."""
+    clock = Clock()
+    queues = stuck_queues(gates, clock, 5.0, monkeypatch)
+    replace_all(queues)
+    assert 1_005.0 == clock.now
+    assert [5.0, 0.0, 0.0, 0.0] == [queue.given for queue in queues]
+    assert [1] * 4 == [queue.counts()["unknown"] for queue in queues]
+
+
+def test_stuck_queues_share_the_time_of_a_shutdown(
+    gates: list[Gate], monkeypatch: pytest.MonkeyPatch
+):
+    """So it is at a shutdown, whatever ``stop_seconds`` of their own they have."""
+    clock = Clock()
+    queues = stuck_queues(gates, clock, 60.0, monkeypatch)
+    ctxlog.configure(sinks=[], stdlib=False)
+    for queue in queues:
+        runtime.add_sink(queue)
+    assert not ctxlog.shutdown(5.0)
+    assert 1_005.0 == clock.now
+    assert [5.0, 0.0, 0.0, 0.0] == [queue.given for queue in queues]
+
+
+def test_replaced_queues_are_emptied_beside_a_stuck_one(
+    gates: list[Gate], monkeypatch: pytest.MonkeyPatch
+):
+    """One that would linger behind one that uses up the time loses nothing; a direct one is last."""
+    clock, stopped = Clock(), list[tuple[str, float | None]]()
+    (stuck,) = stuck_queues(gates[:1], clock, 5.0, monkeypatch)
+    lines: list[str] = []
+    other = queue_to(lines.append, batch_seconds=LONG, stop_seconds=5.0)
+    other.write("waits\n")
+    stop_stuck, stop_other = stuck.stop, other.stop
+
+    def wait(timeout: float | None = None) -> bool:
+        for _ in range(20_000):  # meanwhile the other's writer is at it
+            if other.depth:
+                gates[0].opened.wait(0.001)
+        return stop_stuck(timeout)
+
+    def stop(timeout: float | None = None) -> bool:
+        stopped.append(("queue", timeout))
+        return stop_other(timeout)
+
+    class Direct(CallSink):
+        def stop(self, timeout: float | None = None) -> bool:
+            stopped.append(("direct", timeout))
+            return super().stop(timeout)
+
+    monkeypatch.setattr(stuck, "stop", wait)
+    monkeypatch.setattr(other, "stop", stop)
+    replace_all([Direct(print), stuck, other])
+    assert ["waits"] == lines
+    assert 0 == other.counts().get("dropped.stopped", 0)
+    # the last but one is the close of the queue, which stops it by itself
+    assert [("queue", 0.0), ("queue", 5.0), ("direct", None)] == stopped
 
 
 @pytest.mark.parametrize("timeout", [None, LONG])

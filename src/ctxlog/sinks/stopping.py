@@ -43,11 +43,27 @@ def close_all(sinks: Iterable[Sink], timeout: float | None = None) -> bool:
     A sink that does not come back in time is left as it is: its lines are counted.
     """
     end = None if timeout is None else monotonic() + timeout
+    return _close([(sink, end) for sink in sinks])
+
+
+def replace_all(sinks: Iterable[Sink]) -> None:
+    """Stop and close the sinks of a configuration that another one replaced.
+
+    Each has its own ``stop_seconds``, all of them at once: many that are stuck cost as much as the
+    one with the most. Those that have none come last, and may take as long as it takes.
+    """
+    now = monotonic()
+    ends = [(sink, None if (own := sink.stop_seconds) is None else now + own) for sink in sinks]
+    _close(sorted(ends, key=lambda one: one[1] is None))
+
+
+def _close(ends: Iterable[tuple[Sink, float | None]]) -> bool:
+    """Stop and close every sink by its own end; whether all of it is out."""
     done = True
-    sinks = list(sinks)
-    for sink in sinks:
+    ends = list(ends)
+    for sink, _ in ends:
         sink.hurry(on=True)  # for good: it does not come back
-    for sink in sinks:
+    for sink, end in ends:
         stopped = _in_time(sink, sink.stop, "errors.close", end)
         try:
             if stopped or sink.keeps_time:  # else it is being written to, and would not close
@@ -77,12 +93,6 @@ def closed() -> dict[str, int]:
     if late:
         counts["written"] = counts.get("written", 0) + late
     return counts
-
-
-def replace_all(sinks: Iterable[Sink]) -> None:
-    """Stop and close the sinks of a configuration that another one replaced."""
-    for sink in sinks:
-        close_all([sink], sink.stop_seconds)
 
 
 def _in_time(
