@@ -20,7 +20,7 @@ from ctxlog.pipeline import Pipeline
 from ctxlog.runtime import runtime
 from ctxlog.schemas import SCHEMAS
 from ctxlog.sinks import exits
-from ctxlog.sinks.stopping import close_all, flush_all, replace_all, within
+from ctxlog.sinks.stopping import close_all, flush_all, replace_all, say_lost, within
 from ctxlog.telemetry import otlp_sinks, told_resource
 from ctxlog.values import freeze_fields
 
@@ -174,32 +174,34 @@ def configure(  # noqa: PLR0913 - the front door's contract: every option by nam
     if "ctxlog.sampling.tail" in sys.modules:
         exits.call_first(_close_samplers_at_exit)
     if before is not None:
-        _close_samplers(before.configured, chain)
+        end = monotonic() + exits.longest(sink.stop_seconds for sink in before.sinks)
+        _close_samplers(end, before.configured, chain)
         replace_all(before.sinks)
 
 
-def _close_samplers(processors: Iterable[Processor], staying: Iterable[Processor] = ()) -> None:
-    """Write what tail sampling holds, before the sinks go."""
-    sampling = sys.modules.get("ctxlog.sampling.tail")
-    if sampling is not None:
-        sampling.close_all(processors, staying)
+def _close_samplers(
+    end: float | None, processors: Iterable[Processor], staying: Iterable[Processor] = ()
+) -> bool:
+    """Write what tail sampling holds, before the sinks go; whether that was done by then.
 
-
-def _close_samplers_until(end: float | None, processors: Iterable[Processor]) -> bool:
-    """Do the same, but wait for a sink until then at the most; what is held still is dropped."""
+    Past that a sink is waited for no more: what is held still is dropped, counted and said.
+    """
     sampling = sys.modules.get("ctxlog.sampling.tail")
-    if sampling is None or not sampling.any_held(processors):
-        _close_samplers(processors)
+    if sampling is None:
         return True
-    done = within(lambda: _close_samplers(processors), end)
-    if not done:
-        sampling.give_up_all(processors)
-    return done
+    tails = sampling.tails(processors, staying)
+    if not any(tail.held for tail in tails):
+        end = None  # there is nothing to wait for
+    if within(lambda: [tail.close() for tail in tails], end):
+        return True
+    held = sum(tail.give_up() for tail in tails)
+    say_lost({"dropped.tail": held, "unknown": 1})  # and one that the sink has in hand
+    return False
 
 
-def _close_samplers_at_exit() -> None:
+def _close_samplers_at_exit(timeout: float) -> None:
     if runtime.pipeline is not None:
-        _close_samplers(runtime.pipeline.configured)
+        _close_samplers(monotonic() + timeout, runtime.pipeline.configured)
 
 
 def flush(timeout: float | None = None) -> bool:
@@ -238,6 +240,6 @@ def shutdown(timeout: float | None = None) -> bool:
     if before is None:
         return True
     end = None if timeout is None else monotonic() + timeout
-    released = _close_samplers_until(end, before.configured)
+    released = _close_samplers(end, before.configured)
     left = None if end is None else max(0.0, end - monotonic())
     return close_all(before.sinks, left) and released

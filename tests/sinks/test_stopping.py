@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 import os
 import signal
+import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from threading import Event
 from typing import TYPE_CHECKING, Any
 
@@ -25,12 +28,14 @@ from ctxlog.signals import drain_on, reopen, reopen_on
 from ctxlog.sinks.call import CallSink
 from ctxlog.sinks.queue import QueueSink
 from ctxlog.sinks.queue_options import POLICIES, QueueOptions
-from ctxlog.sinks.stopping import close_all, flush_all
+from ctxlog.sinks.stopping import close_all, flush_all, replace_all, say_lost
 from tests.sinks.test_queue import LONG, Gate, accounted, blocked, events, queue_to
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+NO_THREADS = "no thread can be started at the exit of 3.12: held lines are written directly there"
 
 
 @pytest.fixture
@@ -267,6 +272,117 @@ def test_a_stuck_queue_leaves_the_others_their_time(gate: Gate):
     assert not close_all([stuck, other], 0.5)
     assert ["0", "1", "2", "3"] == lines
     assert 0 == other.counts().get("dropped.stopped", 0)
+
+
+class Clock:
+    """Seconds that pass only while a stuck queue is waited for."""
+
+    def __init__(self) -> None:
+        self.now = 1_000.0
+
+    def __call__(self) -> float:
+        """Return the time."""
+        return self.now
+
+
+class Stuck(QueueSink):
+    """A queue that is stopped in no time of the test's: its clock goes on by what it was given."""
+
+    given: float | None = None
+
+    def stop(self, timeout: float | None = None) -> bool:
+        """Use up the time, as waiting for a sink that does not return would."""
+        if self.given is None:
+            self.given = timeout
+            stopped = super().stop(0.0)
+            assert isinstance(self.clock, Clock)
+            self.clock.now += timeout or 0.0
+            return stopped
+        return super().stop(timeout)
+
+
+def stuck_queues(
+    gates: list[Gate], clock: Clock, seconds: float, monkeypatch: pytest.MonkeyPatch
+) -> list[Stuck]:
+    """Return queues whose writers are each in their sink, by a clock of the test's."""
+    monkeypatch.setattr("ctxlog.sinks.stopping.monotonic", clock)
+    monkeypatch.setattr("ctxlog.wiring.monotonic", clock)
+    options = QueueOptions(batch_seconds=0.0, stop_seconds=seconds)
+    queues = [Stuck(CallSink(gate), options, clock=clock) for gate in gates]
+    for queue, gate in zip(queues, gates, strict=True):
+        queue.write("first\n")
+        assert gate.entered.wait(LONG)
+    return queues
+
+
+@pytest.fixture
+def gates() -> Iterator[list[Gate]]:
+    """Sinks that block until the test ends."""
+    made = [Gate() for _ in range(4)]
+    yield made
+    for one in made:
+        one.opened.set()
+
+
+def test_stuck_queues_of_a_replaced_configuration_share_their_time(
+    gates: list[Gate], monkeypatch: pytest.MonkeyPatch
+):
+    """However many are stuck, replacing them takes as long as the one with the most time."""
+    clock = Clock()
+    queues = stuck_queues(gates, clock, 5.0, monkeypatch)
+    replace_all(queues)
+    assert 1_005.0 == clock.now
+    assert [5.0, 0.0, 0.0, 0.0] == [queue.given for queue in queues]
+    assert [1] * 4 == [queue.counts()["unknown"] for queue in queues]
+
+
+def test_stuck_queues_share_the_time_of_a_shutdown(
+    gates: list[Gate], monkeypatch: pytest.MonkeyPatch
+):
+    """So it is at a shutdown, whatever ``stop_seconds`` of their own they have."""
+    clock = Clock()
+    queues = stuck_queues(gates, clock, 60.0, monkeypatch)
+    ctxlog.configure(sinks=[], stdlib=False)
+    for queue in queues:
+        runtime.add_sink(queue)
+    assert not ctxlog.shutdown(5.0)
+    assert 1_005.0 == clock.now
+    assert [5.0, 0.0, 0.0, 0.0] == [queue.given for queue in queues]
+
+
+def test_replaced_queues_are_emptied_beside_a_stuck_one(
+    gates: list[Gate], monkeypatch: pytest.MonkeyPatch
+):
+    """One that would linger behind one that uses up the time loses nothing; a direct one is last."""
+    clock, stopped = Clock(), list[tuple[str, float | None]]()
+    (stuck,) = stuck_queues(gates[:1], clock, 5.0, monkeypatch)
+    lines: list[str] = []
+    other = queue_to(lines.append, batch_seconds=LONG, stop_seconds=5.0)
+    other.write("waits\n")
+    stop_stuck, stop_other = stuck.stop, other.stop
+
+    def wait(timeout: float | None = None) -> bool:
+        for _ in range(20_000):  # meanwhile the other's writer is at it
+            if other.depth:
+                gates[0].opened.wait(0.001)
+        return stop_stuck(timeout)
+
+    def stop(timeout: float | None = None) -> bool:
+        stopped.append(("queue", timeout))
+        return stop_other(timeout)
+
+    class Direct(CallSink):
+        def stop(self, timeout: float | None = None) -> bool:
+            stopped.append(("direct", timeout))
+            return super().stop(timeout)
+
+    monkeypatch.setattr(stuck, "stop", wait)
+    monkeypatch.setattr(other, "stop", stop)
+    replace_all([Direct(print), stuck, other])
+    assert ["waits"] == lines
+    assert 0 == other.counts().get("dropped.stopped", 0)
+    # the last but one is the close of the queue, which stops it by itself
+    assert [("queue", 0.0), ("queue", 5.0), ("direct", None)] == stopped
 
 
 @pytest.mark.parametrize("timeout", [None, LONG])
@@ -584,3 +700,95 @@ def test_without_sighup_the_signal_must_be_named(monkeypatch: pytest.MonkeyPatch
     monkeypatch.delattr(signal, "SIGHUP")
     with pytest.raises(UsageError, match="no SIGHUP here"):
         reopen_on()
+
+
+# -- lines that tail sampling holds, for a direct sink that does not return ------------------------
+
+STALLED = """
+import ctxlog, sys, threading
+from ctxlog.sampling import Tail
+def stall(line):
+    if "held" in line:
+        threading.Event().wait()
+other = {"target": print, "queue": {"stop_seconds": 0.1}}
+ctxlog.configure(processors=[Tail()], sinks=[stall, *([other] * int(sys.argv[1]))], stdlib=False)
+log = ctxlog.get_logger("shop")
+log.info("at once")
+scope = ctxlog.entry()
+scope.__enter__()
+for number in range(3):
+    log.info("held")
+"""
+
+
+@pytest.mark.skipif(sys.version_info[:2] == (3, 12), reason=NO_THREADS)
+@pytest.mark.parametrize("queues", [0, 1])
+def test_a_stalled_direct_sink_does_not_hold_up_the_exit(queues: int):
+    """The interpreter ends all the same; what it held is counted, and that is said."""
+    count = "import atexit\natexit.register(lambda: print(ctxlog.counters()['dropped.tail']))\n"
+    process = start(count + STALLED, queues)
+    try:
+        out, err = process.communicate(timeout=30)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.communicate()
+        raise AssertionError("it hangs") from None
+    assert 0 == process.returncode
+    said = json.loads(err)
+    assert {"event": "lines dropped", "ctxlog.dropped.tail": 2, "ctxlog.dropped.unknown": 1} == {
+        name: said[name] for name in ("event", "ctxlog.dropped.tail", "ctxlog.dropped.unknown")
+    }
+    assert "2" == out.splitlines()[-1]
+    assert queues == out.count("at once")
+
+
+def test_another_configure_does_not_wait_for_a_stalled_direct_sink(gate: Gate):
+    """What tail sampling held for it is dropped after a queue's time, counted and said."""
+    said = io.StringIO()
+    fast = {"target": lambda _: None, "queue": {"stop_seconds": 0.1}}
+    before = ctxlog.counters().get("dropped.tail", 0)
+    ctxlog.configure(processors=[Tail()], sinks=[gate, fast], stdlib=False)
+    with pytest.MonkeyPatch.context() as patch, ctxlog.entry():
+        patch.setattr(sys, "__stderr__", said)
+        for _ in range(3):
+            ctxlog.get_logger("shop").info("held")
+        other = threading.Thread(target=lambda: ctxlog.configure(sinks=[]), daemon=True)
+        other.start()
+        other.join(20.0)
+        assert not other.is_alive()
+    assert 2 == ctxlog.counters()["dropped.tail"] - before
+    assert 2 == json.loads(said.getvalue())["ctxlog.dropped.tail"]
+    gate.opened.set()
+    ctxlog.shutdown(LONG)
+
+
+def test_a_sampler_that_stays_keeps_what_it_holds(gate: Gate):
+    """One that the next configuration has too loses nothing by another's being stuck."""
+    leaving, staying = Tail(), Tail()
+    fast = {"target": lambda _: None, "queue": {"stop_seconds": 0.1}}
+    lines: list[str] = []
+    ctxlog.configure(processors=[staying], sinks=[lines.append], stdlib=False)
+    with ctxlog.entry():
+        ctxlog.get_logger("shop").info("stays")
+        ctxlog.configure(processors=[leaving, staying], sinks=[gate, fast], stdlib=False)
+        with ctxlog.entry(request_id="r-2"):
+            ctxlog.get_logger("shop").info("goes")
+            ctxlog.configure(processors=[staying], sinks=[lines.append], stdlib=False)
+        assert 1 == staying.held
+    gate.opened.set()
+    ctxlog.shutdown(LONG)
+
+
+def test_what_cannot_be_said_without_waiting_is_not(monkeypatch: pytest.MonkeyPatch):
+    """Where standard error is a pipe that nobody reads, the loss is a count alone."""
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    with suppress(BlockingIOError):
+        while True:
+            os.write(writer, b"x" * 65_536)
+    os.set_blocking(writer, True)
+    before = ctxlog.counters().get("lost", 0)
+    with os.fdopen(reader, "rb"), os.fdopen(writer, "w") as stream:
+        monkeypatch.setattr(sys, "__stderr__", stream)
+        say_lost({"dropped.tail": 2})
+    assert 1 == ctxlog.counters()["lost"] - before

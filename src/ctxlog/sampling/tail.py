@@ -41,7 +41,7 @@ class Tail:
     one comes that ``keep`` says to keep: then all of them are written, in order, with their own
     times, and the rest of the request at once. So they are when an exception leaves the entry. If
     it ends well, they are dropped. Lines outside an entry are written as they come. What is held
-    when the configuration goes is written.
+    when the configuration goes is written; what a sink that is stuck does not take in time is dropped.
 
     For ``configure(processors=[...])``; in a chain of structlog's own it lets everything pass.
 
@@ -158,12 +158,13 @@ class Tail:
             self._held.pop()
         return write
 
-    def _drop(self, request: _Request) -> None:
+    def _drop(self, request: _Request) -> int:
         number = 0
         while self._take(request) is not None:
             number += 1
         if number:
             counters.add("dropped.tail", number)
+        return number
 
     def _known(self, request_id: object) -> _Request | None:
         return self._requests.get(request_id) if type(request_id) in _HASHED else None
@@ -222,10 +223,11 @@ class Tail:
             self._release(request)
         self._requests = {}
 
-    def give_up(self) -> None:
-        """Drop and count what is held still: a sink keeps :meth:`close` from coming to its end."""
-        for request in list(self._requests.values()):
-            self._drop(request)
+    def give_up(self) -> int:
+        """Drop, count and return what is held still: a sink keeps :meth:`close` from its end."""
+        unwatch(self)
+        self._closed = True  # without the lock: it is never false again
+        return sum(self._drop(request) for request in list(self._requests.values()))
 
 
 class Held(BaseException):
@@ -241,24 +243,10 @@ class Held(BaseException):
         self._tail.hold(self._request, write)
 
 
-def close_all(processors: Iterable[object], staying: Iterable[object] = ()) -> None:
-    """Close the samplers among a configuration's processors that are not in the next one."""
+def tails(processors: Iterable[object], staying: Iterable[object] = ()) -> list[Tail]:
+    """Return the samplers among a configuration's processors that are not in the next one."""
     kept = {id(processor) for processor in staying}
-    for processor in processors:
-        if isinstance(processor, Tail) and id(processor) not in kept:
-            processor.close()
-
-
-def any_held(processors: Iterable[object]) -> bool:
-    """Say whether a sampler among a configuration's processors holds a line."""
-    return any(isinstance(processor, Tail) and processor.held for processor in processors)
-
-
-def give_up_all(processors: Iterable[object]) -> None:
-    """Drop and count what the samplers among a configuration's processors still hold."""
-    for processor in processors:
-        if isinstance(processor, Tail):
-            processor.give_up()
+    return [one for one in processors if isinstance(one, Tail) and id(one) not in kept]
 
 
 def _in_child() -> None:

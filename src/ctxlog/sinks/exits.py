@@ -16,7 +16,10 @@ from weakref import WeakSet
 from ctxlog.counting import counters
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
+
+#: Seconds at the exit for what has no queue beside it that says how long.
+STOP = 5.0
 
 
 class Stoppable(Protocol):
@@ -30,7 +33,7 @@ class Stoppable(Protocol):
 
 
 _queues: WeakSet[Stoppable] = WeakSet()
-_first: list[Callable[[], object]] = []
+_first: list[Callable[[float], object]] = []
 _armed: dict[str, bool] = {}
 #: Last of what multiprocessing runs: other finalisers may log.
 _PRIORITY = -1_000
@@ -49,8 +52,11 @@ def stop_at_exit(queue: Stoppable) -> None:
     _arm()
 
 
-def call_first(function: Callable[[], object]) -> None:
-    """Have a function called before the queues are emptied: it may still write."""
+def call_first(function: Callable[[float], object]) -> None:
+    """Have a function called before the queues are emptied: it may still write.
+
+    It is given the seconds that it may take; the queues have theirs after it.
+    """
     if function not in _first:
         _first.append(function)
     _arm()
@@ -90,11 +96,17 @@ def _end() -> None:
     _armed["over"] = True
 
 
+def longest(stop_seconds: Iterable[float | None]) -> float:
+    """Return the most of the seconds that queues have; what they have by themselves if none has."""
+    return max((seconds or 0.0 for seconds in stop_seconds), default=0.0) or STOP
+
+
 def stop_all() -> None:
     """Stop every queue, all within the longest ``stop_seconds`` among them."""
+    first = longest(queue.stop_seconds for queue in list(_queues))
     for function in _first:
         try:
-            function()
+            function(first)
         except Exception:  # noqa: BLE001 - the queues must be emptied all the same
             counters.add("errors.exit")
     queues = [(queue, queue.stop_seconds or 0.0) for queue in list(_queues)]

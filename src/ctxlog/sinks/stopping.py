@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import sys
 from collections import deque
+from select import select
 from time import monotonic
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ctxlog.counting import Counters, counted, counters
+from ctxlog.sinks import last_resort
 from ctxlog.sinks.native import thread
+from ctxlog.sinks.notices import line_for
+from ctxlog.sinks.sink import Sink
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
     from itertools import count
 
     from ctxlog.sinks.native import Thread
-    from ctxlog.sinks.sink import Sink
 
 _closed = Counters()
 #: The counters of sinks that were closed last, and where they stood: a line that was on its way
@@ -43,11 +47,27 @@ def close_all(sinks: Iterable[Sink], timeout: float | None = None) -> bool:
     A sink that does not come back in time is left as it is: its lines are counted.
     """
     end = None if timeout is None else monotonic() + timeout
+    return _close([(sink, end) for sink in sinks])
+
+
+def replace_all(sinks: Iterable[Sink]) -> None:
+    """Stop and close the sinks of a configuration that another one replaced.
+
+    Each has its own ``stop_seconds``, all of them at once: many that are stuck cost as much as the
+    one with the most. Those that have none come last, and may take as long as it takes.
+    """
+    now = monotonic()
+    ends = [(sink, None if (own := sink.stop_seconds) is None else now + own) for sink in sinks]
+    _close(sorted(ends, key=lambda one: one[1] is None))
+
+
+def _close(ends: Iterable[tuple[Sink, float | None]]) -> bool:
+    """Stop and close every sink by its own end; whether all of it is out."""
     done = True
-    sinks = list(sinks)
-    for sink in sinks:
+    ends = list(ends)
+    for sink, _ in ends:
         sink.hurry(on=True)  # for good: it does not come back
-    for sink in sinks:
+    for sink, end in ends:
         stopped = _in_time(sink, sink.stop, "errors.close", end)
         try:
             if stopped or sink.keeps_time:  # else it is being written to, and would not close
@@ -77,12 +97,6 @@ def closed() -> dict[str, int]:
     if late:
         counts["written"] = counts.get("written", 0) + late
     return counts
-
-
-def replace_all(sinks: Iterable[Sink]) -> None:
-    """Stop and close the sinks of a configuration that another one replaced."""
-    for sink in sinks:
-        close_all([sink], sink.stop_seconds)
 
 
 def _in_time(
@@ -131,6 +145,22 @@ def within(function: Callable[[], object], end: float | None) -> bool:
         return True
     aside.join(_left(end))
     return not aside.is_alive()
+
+
+def say_lost(dropped: Mapping[str, int]) -> None:
+    """Say on the last resort what was not written, unless that would have to wait as well.
+
+    A sink that is stuck may write to the same pipe.
+    """
+    stream = sys.__stderr__
+    last_resort.write(line_for(Sink(), dropped), None if _has_room(stream) else stream)
+
+
+def _has_room(stream: Any) -> bool:
+    try:
+        return bool(select([], [stream], [], 0)[1])
+    except (OSError, TypeError, ValueError):  # no file of the system's, or none that can be asked
+        return True
 
 
 def _left(end: float | None) -> float | None:
