@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import copy
 import functools
+import gc
 import importlib
 import pickle
 import threading
@@ -378,6 +379,7 @@ async def test_an_exec_is_a_call(installed: None):
     assert {**told, "http.response.status_code": 101}.items() <= done.items()
     assert {**told, "http.response.status_code": 403}.items() <= refused.items()
     assert "secret" not in str([done, refused])
+    gc.collect()  # the client left the refused socket open: warned of here, not in another test
 
 
 @pytest.mark.asyncio
