@@ -13,7 +13,7 @@ from benchmarks.faults.child import finish, start
 from ctxlog import get_logger, operation, scope, time_left
 from ctxlog.counting import counters
 from ctxlog.runtime import runtime
-from ctxlog.sinks import hook, last_resort
+from ctxlog.sinks import hook, last_resort, native
 from ctxlog.sinks.hook import MAX_HANGING, MAX_WAITING, HookSink
 
 if TYPE_CHECKING:
@@ -318,7 +318,7 @@ def test_ctrl_c_while_its_thread_starts_leaves_no_hook_without_one(
     """The next event starts another thread; both are told, once and in order."""
     told: list[Any] = []
     sink = HookSink(told.append)
-    made = hook.thread
+    made = native.thread
 
     class Interrupted:
         def __init__(self, *args: Any, **options: Any) -> None:
