@@ -24,6 +24,8 @@ from ctxlog.context.scope import scope
 from ctxlog.context.snapshot import snapshot
 from ctxlog.counting import counters
 from ctxlog.entries import entry
+from ctxlog.errors import UsageError
+from ctxlog.operations import operation
 from tests.context.things import Tenant, tenant
 
 if TYPE_CHECKING:
@@ -670,3 +672,29 @@ def test_a_collected_generator_leaves_the_context_it_is_collected_in_alone():
     gc.collect()
     assert [{"a": 1}, {"a": 1}] == seen
     assert ("nothing", before) == (told.get(), CURRENT.get())
+
+
+@pytest.mark.parametrize("makes", [contextmanager, asynccontextmanager], ids=lambda of: of.__name__)
+@pytest.mark.parametrize("block", [scope(own=1), entry(own=1), operation("own")], ids=repr)
+def test_above_contextmanager_is_misuse(makes: Any, block: Any):
+    """It would end before the block begins, and what the body binds would stay with the caller."""
+
+    def generator() -> Any:
+        yield
+
+    with pytest.raises(UsageError, match="put it below, on the generator generator"):
+        block(makes(generator))
+
+
+def test_below_contextmanager_the_block_has_it():
+    """That is what the error asks for: the body's own fields are not the caller's."""
+
+    @contextmanager
+    @scope(own=1)
+    def below() -> Any:
+        bind_context(bound=2)
+        yield get_context()
+
+    with below() as seen:
+        assert {} == get_context()
+    assert {"own": 1, "bound": 2} == seen

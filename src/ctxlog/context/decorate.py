@@ -97,7 +97,8 @@ def decorate(function: Callable[P, R], make: Callable[[], Enterable]) -> Callabl
     """Return ``function`` with each call run in ``make()``, whatever kind of function it is.
 
     Raises:
-        UsageError: ``function`` cannot be called, or is a class, a static or a class method.
+        UsageError: ``function`` cannot be called, or is a class, a static or a class method; or is
+            what :func:`contextlib.contextmanager` made: the scope would end before its block begins.
 
     Example:
         >>> from ctxlog.context.scope import scope
@@ -110,6 +111,12 @@ def decorate(function: Callable[P, R], make: Callable[[], Enterable]) -> Callabl
         message = (
             f"a scope decorates functions, coroutine functions and generators,"
             f" not {type(function).__name__}; put it below @staticmethod or @classmethod"
+        )
+        raise UsageError(message)
+    if _makes_a_block(function):
+        message = (
+            f"a scope above @contextmanager ends before the block begins:"
+            f" put it below, on the generator {function.__name__}"
         )
         raise UsageError(message)
     from functools import update_wrapper  # here: `import ctxlog.context` stays small
@@ -128,6 +135,15 @@ def decorate(function: Callable[P, R], make: Callable[[], Enterable]) -> Callabl
         wrapper.__name__ = getattr(getattr(function, "func", None), "__name__", "in_scope")
     update_wrapper(wrapper, function)
     return wrapper
+
+
+def _makes_a_block(function: object) -> bool:
+    """Say whether contextlib's ``contextmanager`` or ``asynccontextmanager`` has made it."""
+    return (
+        type(function) is FunctionType
+        and function.__code__.co_name == "helper"
+        and function.__globals__.get("__name__") == "contextlib"
+    )
 
 
 def _plain(function: Callable[..., Any], make: Callable[[], Enterable]) -> Callable[..., Any]:
