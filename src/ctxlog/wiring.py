@@ -20,7 +20,8 @@ from ctxlog.pipeline import Pipeline
 from ctxlog.runtime import runtime
 from ctxlog.schemas import SCHEMAS
 from ctxlog.sinks import exits
-from ctxlog.sinks.stopping import close_all, flush_all, replace_all, say_lost, within
+from ctxlog.sinks.notices import say_lost
+from ctxlog.sinks.stopping import close_all, flush_all, replace_all, within
 from ctxlog.telemetry import otlp_sinks, told_resource
 from ctxlog.values import freeze_fields
 

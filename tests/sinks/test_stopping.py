@@ -26,9 +26,10 @@ from ctxlog.runtime import runtime
 from ctxlog.sampling import Tail
 from ctxlog.signals import drain_on, reopen, reopen_on
 from ctxlog.sinks.call import CallSink
+from ctxlog.sinks.notices import say_lost
 from ctxlog.sinks.queue import QueueSink
 from ctxlog.sinks.queue_options import POLICIES, QueueOptions
-from ctxlog.sinks.stopping import close_all, flush_all, replace_all, say_lost
+from ctxlog.sinks.stopping import close_all, flush_all, replace_all
 from tests.sinks.test_queue import LONG, Gate, accounted, blocked, events, queue_to
 
 if TYPE_CHECKING:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from select import select
 from time import time_ns
 from typing import TYPE_CHECKING, Any
 
@@ -12,11 +14,11 @@ from ctxlog.limits import DEFAULT_LIMITS
 from ctxlog.names import EVENT, LEVEL, LOGGER, TIMESTAMP
 from ctxlog.plain import plain
 from ctxlog.renderers.json import JsonRenderer
+from ctxlog.sinks import last_resort
+from ctxlog.sinks.sink import Sink
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    from ctxlog.sinks.sink import Sink
 
 DROPPED = "ctxlog.dropped"
 RESTARTED = "ctxlog.writer_restarted"
@@ -63,3 +65,19 @@ def line_for(
     render = getattr(renderer, "render", None)
     line = render(event) if render is not None else renderer(None, "warning", event)
     return line + b"\n" if isinstance(line, bytes) else f"{line}\n"
+
+
+def say_lost(dropped: Mapping[str, int]) -> None:
+    """Say on the last resort what was not written, unless that would have to wait as well.
+
+    A sink that is stuck may write to the same pipe.
+    """
+    stream = sys.__stderr__
+    last_resort.write(line_for(Sink(), dropped), None if _has_room(stream) else stream)
+
+
+def _has_room(stream: Any) -> bool:
+    try:
+        return bool(select([], [stream], [], 0)[1])
+    except (OSError, TypeError, ValueError):  # no file of the system's, or none that can be asked
+        return True

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import sys
 from collections import deque
-from select import select
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ctxlog.counting import Counters, counted, counters
-from ctxlog.sinks import last_resort
 from ctxlog.sinks.native import thread
-from ctxlog.sinks.notices import line_for
-from ctxlog.sinks.sink import Sink
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable
     from itertools import count
 
     from ctxlog.sinks.native import Thread
+    from ctxlog.sinks.sink import Sink
 
 _closed = Counters()
 #: The counters of sinks that were closed last, and where they stood: a line that was on its way
@@ -145,22 +141,6 @@ def within(function: Callable[[], object], end: float | None) -> bool:
         return True
     aside.join(_left(end))
     return not aside.is_alive()
-
-
-def say_lost(dropped: Mapping[str, int]) -> None:
-    """Say on the last resort what was not written, unless that would have to wait as well.
-
-    A sink that is stuck may write to the same pipe.
-    """
-    stream = sys.__stderr__
-    last_resort.write(line_for(Sink(), dropped), None if _has_room(stream) else stream)
-
-
-def _has_room(stream: Any) -> bool:
-    try:
-        return bool(select([], [stream], [], 0)[1])
-    except (OSError, TypeError, ValueError):  # no file of the system's, or none that can be asked
-        return True
 
 
 def _left(end: float | None) -> float | None:
