@@ -399,7 +399,8 @@ async def test_arguments_in_a_process_are_kopfs_own(lines: Lines):
             there.put(body(1, labels={"tier": "premium"}))
             async with operator(there, registry, execution__executor=pool) as running:
                 await until(lambda: there.get(1).get("status", {}).get("name"), running)
-                await until(lambda: there.get(1)["spec"]["size"] == 8, running)
+                # 8, or 15: kopf handles it twice if its first PATCH is back before its second
+                await until(lambda: there.get(1)["spec"]["size"] in (8, 15), running)
                 status, metadata = there.get(1)["status"], there.get(1)["metadata"]
                 failed = {"event": "reconcile", "handler": "closure", "outcome": "error"}
                 await until(lambda: lines.of(**failed), running)
