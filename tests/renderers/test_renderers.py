@@ -66,6 +66,7 @@ def test_escapes_are_readable():
     )
 )
 @example(["a\nb", "a\\nb", 'a "\n', 'a "\\n', "\\", "", "\\x1b", "\x1b", "null"])
+@example(["", "\xa0"])
 def test_logfmt_is_read_back_as_it_was(values):
     """Whatever texts are logged, a reader of logfmt gets those: a line break is not its escape."""
     event = {f"f{number}": value for number, value in enumerate(values)}

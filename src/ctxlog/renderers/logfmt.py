@@ -1,8 +1,8 @@
 r"""logfmt: ``key=value`` pairs on one line, each value to be read back as it was.
 
-A value that holds a space, a quote, ``=``, a backslash or a control character is quoted; within the
-quotes a backslash is escaped too, so that a line break and the two characters ``\n`` differ. (What
-structlog's renderer and others leave bare does not tell them apart.)
+A value that holds a space of any kind, a quote, ``=``, a backslash or a control character is
+quoted; within the quotes a backslash is escaped too, so that a line break and the two characters
+``\n`` differ. (What structlog's renderer and others leave bare does not tell them apart.)
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from ctxlog.walk import unused
 if TYPE_CHECKING:
     from collections.abc import MutableMapping
 
-_KEY_BREAKERS = str.maketrans(dict.fromkeys(' ="', "_"))
+_SPACES = "".join(char for char in map(chr, range(0x3001)) if char.isspace())
+_KEY_BREAKERS = str.maketrans(dict.fromkeys(f'{_SPACES}="', "_"))
 _QUOTED = {ord("\\"): r"\\", ord('"'): r"\""}
 
 
@@ -63,6 +64,7 @@ def _value(value: Any) -> str:
         return "true" if value else "false"
     text = encode({"v": value})[5:-1].decode() if isinstance(value, dict | list) else str(value)
     escaped = escape_text(text)
-    if text and escaped == text and not (" " in text or "=" in text or '"' in text or "\\" in text):
+    # split: a reader may take any of Unicode's spaces for the end of a value
+    if text.split() == [text] == [escaped] and not ("=" in text or '"' in text or "\\" in text):
         return text
     return f'"{escape_text(text.translate(_QUOTED))}"'
