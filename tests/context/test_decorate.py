@@ -26,6 +26,7 @@ from ctxlog.counting import counters
 from ctxlog.entries import entry
 from ctxlog.errors import UsageError
 from ctxlog.operations import operation
+from ctxlog.propagation.callbacks import as_function
 from tests.context.things import Tenant, tenant
 
 if TYPE_CHECKING:
@@ -698,3 +699,14 @@ def test_below_contextmanager_the_block_has_it():
     with below() as seen:
         assert {} == get_context()
     assert {"own": 1, "bound": 2} == seen
+
+
+def test_as_function_takes_what_contextmanager_made():
+    """It is the call that runs under the snapshot, as with wrap: no scope was written above it."""
+
+    @contextmanager
+    def block() -> Any:
+        yield get_context()
+
+    with as_function(block)() as seen:
+        assert {} == seen

@@ -93,7 +93,9 @@ if sys.version_info < (3, 13):
     _MARKS["inspect"] = {"_is_coroutine_marker": "_is_coroutine_marker"}
 
 
-def decorate(function: Callable[P, R], make: Callable[[], Enterable]) -> Callable[P, R]:
+def decorate(
+    function: Callable[P, R], make: Callable[[], Enterable], *, only_call: bool = False
+) -> Callable[P, R]:
     """Return ``function`` with each call run in ``make()``, whatever kind of function it is.
 
     Raises:
@@ -113,7 +115,7 @@ def decorate(function: Callable[P, R], make: Callable[[], Enterable]) -> Callabl
             f" not {type(function).__name__}; put it below @staticmethod or @classmethod"
         )
         raise UsageError(message)
-    if _makes_a_block(function):
+    if not only_call and _makes_a_block(function):  # who asks for the call alone gets that
         message = (
             f"a scope above @contextmanager ends before the block begins:"
             f" put it below, on the generator {function.__name__}"

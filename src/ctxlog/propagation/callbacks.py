@@ -91,7 +91,7 @@ def as_function(function: Callable[P, R]) -> Callable[P, R]:
             return result
 
         return called
-    return decorate(function, snapshot().scope)
+    return decorate(function, snapshot().scope, only_call=True)
 
 
 def failed_context(context: dict[str, Any]) -> Context:
