@@ -34,7 +34,6 @@ _IDS = f',"{names.TRACE_ID}":"%b","{names.SPAN_ID}":"%b","{names.TRACE_FLAGS}":"
 #: Types of values that are computed when a line is written: they cannot be encoded before.
 _LATE = frozenset({Lazy})
 _EASY = SCALARS - {float, int}
-_NOT_PLAIN = names.RESERVED_BESIDE_IDS
 
 
 class Encoder:
@@ -85,8 +84,8 @@ class Encoder:
         return (
             self.as_they_are
             and not self.cleaner.redaction.patterns
-            and _NOT_PLAIN.isdisjoint(below)
-            and _NOT_PLAIN.isdisjoint(self.resource)
+            and names.RESERVED_BESIDE_IDS.isdisjoint(below)
+            and names.RESERVED_BESIDE_IDS.isdisjoint(self.resource)
             and all(map(self.cleaner.fits, (*self.resource, *below)))
         )
 

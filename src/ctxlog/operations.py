@@ -106,8 +106,7 @@ class Work:
 
     def write(self, level: int, fields: dict[str, Any]) -> None:
         """Write the closing line."""
-        logger = _loggers.get(self.logger) or _logger(self.logger)
-        logger.log(level, self.name, **fields)
+        _logger(self.logger).log(level, self.name, **fields)
 
 
 _loggers: dict[str, BoundLogger] = {}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from time import monotonic
-from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
 from ctxlog.context.accessors import enter_carried
@@ -12,7 +11,6 @@ from ctxlog.context.raised import remember_own
 from ctxlog.context.snapshot import snapshot
 from ctxlog.context.spans import ACCESSOR, ids_in, live_context
 from ctxlog.entries import entry
-from ctxlog.ids import new_request_id
 from ctxlog.kubernetes.identity import NAME, NAMESPACE, RESOURCE_VERSION, UID, identify
 from ctxlog.kubernetes.reconcile import (
     EVENT,
@@ -100,7 +98,7 @@ class Cycle(entry):
     def __init__(self, raw_event: Any, resource: Any, annotation: str | None) -> None:
         body = raw_event.get("object")
         bound = identify(body, kind=_kind(resource))
-        bound[RECONCILE_ID] = new_request_id()
+        bound[RECONCILE_ID] = new_reconcile_id()
         inbound = None if annotation is None else _annotated(body, annotation)
         self._body = body
         self._fill(bound, inbound, None, "new" if inbound is None else "auto")
@@ -151,9 +149,7 @@ class Handling(Unit):
         name: str = EVENT,
         opened: entry | None = None,
     ) -> None:
-        function = getattr(handler, "fn", None)
-        module = function.__module__ if type(function) is FunctionType else None
-        self._fill(name, module if type(module) is str else _module_of(function))
+        self._fill(name, _module_of(handler))
         self._fields, self._carried, self._entry = fields, carried, opened
         # indexers run for every object there is: the closing line of a success is at debug
         self._quiet = fields.values.get(REASON) == INDEX
@@ -166,14 +162,8 @@ class Handling(Unit):
         return self._fields, self._carried
 
     def __enter__(self) -> Self:
-        frame = CURRENT.get()
-        undo = enter_carried(self._carried)
-        fields = self._begin(self._fields)
-        span = None if self._work is None else self._work.span
-        if span is not None:
-            undo = (*undo, *span.enter())
-        self._first = Frame(fields, frame, self, undo)
-        CURRENT.set(self._first)
+        super().__enter__()
+        self._first = CURRENT.get()
         return self
 
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
@@ -215,7 +205,8 @@ class Handling(Unit):
         return outcome, DEBUG if self._quiet and level == INFO else level, shown
 
 
-def _module_of(function: Any) -> str:
+def _module_of(handler: Any) -> str:
+    function: Any = getattr(handler, "fn", None)
     while hasattr(function, "func"):  # partials
         function = function.func
     module = getattr(function, "__module__", None)
@@ -226,7 +217,7 @@ def cycle_here() -> Cycle | None:
     """Return the event's cycle that this is part of."""
     frame: Frame | None = CURRENT.get()
     while frame is not None:
-        if isinstance(frame.owner, Cycle):
+        if type(frame.owner) is Cycle:
             return frame.owner
         frame = frame.parent
     return None
@@ -243,8 +234,7 @@ def handling_of(cause: Any, handler: Any, retry: object, annotation: str | None)
     headers = getattr(cause, "headers", None)
     body = getattr(cause, "body", None)
     if not daemon and headers is None and body is not None:
-        owner = CURRENT.get().owner  # nearly always the cycle itself
-        cycle = owner if type(owner) is Cycle else cycle_here()
+        cycle = cycle_here()
         if cycle is not None and cycle.handles(body):
             values = _run_of(cycle.fields.values.copy(), cause, handler, retry)
             context = live_context()
