@@ -8,9 +8,9 @@ import pytest
 
 from ctxlog.limits import DEFAULT_LIMITS
 from ctxlog.plain import plain
-from ctxlog.readers import NAMED
+from ctxlog.readers import HANDLERS, NAMED
 from ctxlog.values import freeze, freeze_fields
-from ctxlog.walk import HANDLERS, foreign_pairs, is_mapping, unused
+from ctxlog.walk import foreign_pairs, is_mapping, unused
 from tests.strategies import HOSTILE, BoomError, OddClass
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from ctxlog.objects import DYNAMIC, SECRET_KINDS
 from ctxlog.texts import bytes_text, mro_of, safe_repr, safe_str, type_name, type_path
-from ctxlog.walk import HANDLERS, attribute, foreign_pairs, is_mapping
+from ctxlog.walk import attribute, foreign_pairs, is_mapping
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -15,6 +15,14 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ctxlog.walk import Handler, Walk
+
+
+def _secret(walk: Walk, value: object, _room: int) -> object:
+    return walk.secret(value)
+
+
+def _lazy(walk: Walk, value: object, room: int) -> object:
+    return walk.deferred(value, room)
 
 
 def _text(walk: Walk, value: Any, _room: int) -> object:
@@ -119,7 +127,8 @@ def _object(walk: Walk, value: Any, room: int) -> object:
     return walk.text(safe_repr(value))
 
 
-HANDLERS |= {
+#: How values of a type are read, by id: a class's own hash and equality may lie.
+HANDLERS: dict[int, Handler] = {
     id(str): _text,
     id(int): _integer,
     id(float): _real,
@@ -138,6 +147,8 @@ HANDLERS |= {
 }
 
 NAMED: dict[str, Handler] = {  # by name: nothing is imported for a type nobody uses
+    "ctxlog.values.Lazy": _lazy,
+    "ctxlog.values.Secret": _secret,
     "collections.deque": _deque,
     "datetime.date": _isoformat,
     "datetime.datetime": _isoformat,

@@ -9,9 +9,10 @@ from __future__ import annotations
 import re
 
 from ctxlog.errors import UsageError, choices
+from ctxlog.freezing import DEPTH, Freeze
 from ctxlog.objects import mask_parts
 from ctxlog.texts import encodable, name_of
-from ctxlog.values import DEPTH, MASK, SCALARS, Freeze
+from ctxlog.values import MASK, SCALARS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

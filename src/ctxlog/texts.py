@@ -9,8 +9,9 @@ from __future__ import annotations
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Any
+    from typing import Any, Final
 
+MASK: Final = "[redacted]"  # what is written for a secret
 REPR_CHARS = 1024
 NAME_CHARS = 256
 MARK = 24  # what the mark of a cut text takes: characters, or bytes of UTF-8

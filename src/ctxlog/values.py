@@ -1,7 +1,7 @@
 """Normalise values: what binding keeps (:func:`freeze`). A renderer gets :mod:`ctxlog.plain` ones.
 
-Both run one walk that no value can break: types are told by ``type(value)``, a hostile method costs
-its own value only, and depth, items and text are bounded, visibly.
+Texts and numbers are told here. All else goes through one walk that no value can break, loaded with
+the first such value: :mod:`ctxlog.freezing`.
 
 >>> freeze({"at": {3}, "who": Secret("x")})
 {'at': (3,), 'who': [redacted]}
@@ -9,18 +9,13 @@ its own value only, and depth, items and text are bounded, visibly.
 
 from __future__ import annotations
 
-from itertools import islice
-
 from ctxlog.errors import UsageError
-from ctxlog.texts import NAME_CHARS, cut, mro_of, name_of, safe_repr, safe_str, type_name
-from ctxlog.walk import HANDLERS, SHORT, Walk, foreign_pairs, is_mapping, unused
+from ctxlog.texts import MASK, NAME_CHARS, name_of, safe_repr, safe_str, type_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from typing import Any, Final, NoReturn
-
-    from ctxlog.walk import Handler
+    from typing import Any, NoReturn
 
 __all__ = [
     "MASK",
@@ -35,14 +30,10 @@ __all__ = [
     "safe_str",
 ]
 
-MASK: Final = "[redacted]"
 SCALARS: frozenset[type] = frozenset({str, int, float, bool, type(None)})
 
-TEXT_CHARS = 65_536  # of a bound text
-DEPTH = 16
-ITEMS = 256
 FIELDS = 1024  # of one mapping of fields
-WORK = 16_384  # one item is 1, 64 characters are 1; else shared references grow without bound
+EASY_CHARS = 65_536  # of a text that is kept whole
 
 
 class Secret:
@@ -150,10 +141,10 @@ def freeze(value: object) -> object:
     """
     kind = type(value)
     if kind is str:
-        return value if len(value) <= TEXT_CHARS else cut(value, TEXT_CHARS)  # type: ignore[arg-type]
+        return value if len(value) <= EASY_CHARS else _walked(value)  # type: ignore[arg-type]
     if kind is int or value is None or kind is bool or kind is float:
         return value
-    return Freeze().safely(value, DEPTH)
+    return _walked(value)
 
 
 def freeze_fields(
@@ -170,80 +161,46 @@ def freeze_fields(
     """
     out: dict[str, object] = {}
     if fields is not None:
-        pairs, size = _field_pairs(fields)
-        for key, value in pairs:
-            name = name_of(key)
-            out[unused(name, out) if name in out else name] = freeze(value)
-        if size > len(pairs):
-            out[unused("...", out)] = f"<+{size - len(pairs)} more>"
+        pairs = list(fields.items()) if type(fields) is dict and len(fields) <= FIELDS else None
+        if pairs is not None and all(_is_easy(key) for key, _ in pairs):
+            out = {key: freeze(value) for key, value in pairs}
+        else:
+            out = _walked_fields(fields)
     for key, value in more.items():
+        # as _is_easy and freeze, without the calls
         easy = type(key) is str and 0 < len(key) <= NAME_CHARS and key.isascii()
         kind = type(value)
-        if value is None or kind is int or kind is bool or kind is float:  # as freeze, but no call
+        if value is None or kind is int or kind is bool or kind is float:
             out[key if easy else name_of(key)] = value
         else:
             out[key if easy else name_of(key)] = freeze(value)
     return out
 
 
-def _field_pairs(fields: Any) -> tuple[list[tuple[object, object]], int]:
-    kind = type(fields)
-    if any(base is dict for base in mro_of(kind)):  # not `in`: a metaclass's equality may lie
-        return list(islice(dict.items(fields), FIELDS)), dict.__len__(fields)
-    if not is_mapping(kind):
-        message = f"fields are given as a mapping or as keywords, not {type_name(kind)}"
-        raise UsageError(message)
+def _is_easy(key: object) -> bool:
+    """Say whether a key is a field's name as it is."""
+    return type(key) is str and 0 < len(key) <= NAME_CHARS and key.isascii()
+
+
+# The walk is imported here: most bind texts and numbers. It cannot be any more by a finaliser that
+# the interpreter calls as it ends: what is bound there reads as what the walk could not read.
+
+
+def _walked(value: object) -> object:
     try:
-        return foreign_pairs(fields, FIELDS)
-    except (KeyboardInterrupt, SystemExit):
-        raise
-    except BaseException as error:  # noqa: BLE001 - logging never raises into the application
-        text = f"<{type_name(kind)}: items raised {type_name(type(error))}>"
-        return [("fields", cut(text, NAME_CHARS))], 1
+        from ctxlog.freezing import frozen
+    except Exception as error:  # noqa: BLE001 - see above
+        return _unreadable(value, error)
+    return frozen(value)
 
 
-class Freeze(Walk):
-    """The walk for what binding keeps."""
-
-    __slots__ = ()
-
-    def __init__(self) -> None:
-        self.items = ITEMS
-        self.left = WORK
-        self.text_limit = TEXT_CHARS
-        self.short = SHORT
-        self.path = []
-        self.is_secret = None
-        self.mask = MASK
-        self.where = None
-
-    def reader_of(self, kind: type) -> Handler:
-        from ctxlog.readers import reader_of  # here: most bind texts and numbers
-
-        return reader_of(kind)
-
-    def text(self, value: str) -> str:
-        return cut(value, self.afforded(len(value)))
-
-    def integer(self, value: int) -> int:
-        return value
-
-    def real(self, value: float) -> float:
-        return value
-
-    def ended(self, out: list[object]) -> tuple[object, ...]:
-        return tuple(out)
+def _walked_fields(fields: Mapping[Any, object]) -> dict[str, object]:
+    try:
+        from ctxlog.freezing import frozen_fields
+    except Exception as error:  # noqa: BLE001 - see above
+        return {"fields": _unreadable(fields, error)}
+    return frozen_fields(fields, FIELDS)
 
 
-def _secret(walk: Walk, value: Secret, _room: int) -> object:
-    return value if isinstance(walk, Freeze) else walk.mask
-
-
-def _lazy(walk: Walk, value: Lazy, room: int) -> object:
-    if isinstance(walk, Freeze):
-        return value
-    return walk.walk(value.resolve(), room - 1) if room > 0 else "<depth>"
-
-
-HANDLERS[id(Secret)] = _secret
-HANDLERS[id(Lazy)] = _lazy
+def _unreadable(value: object, error: Exception) -> str:
+    return f"<{type_name(type(value))}: unreadable, {type_name(type(error))}>"

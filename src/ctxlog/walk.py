@@ -1,4 +1,4 @@
-"""The walk over any value that :mod:`ctxlog.values` runs: bounded, and no value can break it.
+"""The walk over any value, for what binding keeps and for lines: bounded, and no value can break it.
 
 Types are told by ``type(value)``, never by ``isinstance``: ``__class__`` may lie. A container of a
 built-in type, or of a subclass, is read by the built-in's own methods, so that overridden ones are
@@ -19,9 +19,6 @@ if TYPE_CHECKING:
     from typing import Any, TypeAlias
 
     Handler: TypeAlias = "Callable[[Walk, Any, int], object]"
-
-#: How values of a type are read, by id: a class's own hash and equality may lie.
-HANDLERS: dict[int, Handler] = {}
 
 SHORT = 64  # characters of a text that cost nothing, and as many cost as much as one item
 INT_MIN, INT_MAX = -(2**63), 2**64 - 1  # what 64 bits hold, signed or not
@@ -160,6 +157,14 @@ class Walk:
 
     def mask_parts(self, out: dict[str, object]) -> None:
         """Mask what the mapping as a whole tells to be secret; asked where names are."""
+
+    def secret(self, value: object) -> object:
+        """Return what stands for a secret; ``value`` is for a walk that keeps it."""
+        return self.mask
+
+    def deferred(self, value: Any, room: int) -> object:
+        """Compute a lazy value and walk that."""
+        return self.walk(value.resolve(), room - 1) if room > 0 else "<depth>"
 
     @abstractmethod
     def reader_of(self, kind: type) -> Handler:

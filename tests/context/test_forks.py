@@ -7,6 +7,7 @@ from benchmarks.faults.child import finish, start
 CODE = """
 import os, select, sys, threading, time, warnings
 from ctxlog.context.snapshot import snapshot
+from ctxlog.values import freeze
 
 warnings.simplefilter("ignore", DeprecationWarning)  # 3.12 warns of forks beside threads
 slow = sys.argv[1]
@@ -20,13 +21,17 @@ class Finder:
             time.sleep(0.3)  # a disk that is slow: the fork comes in the middle
 
 sys.meta_path.insert(0, Finder())
-thread = threading.Thread(target=lambda: snapshot().to_bytes())
+
+def work():
+    return len(freeze([1])) + len(snapshot().to_bytes())
+
+thread = threading.Thread(target=work)
 thread.start()
 assert begun.wait(20)
 out, into = os.pipe()
 pid = os.fork()
 if not pid:
-    os.write(into, b"%d" % len(snapshot().to_bytes()))
+    os.write(into, b"%d" % work())
     os._exit(0)
 found = select.select([out], [], [], 20)[0]
 if not found:
@@ -38,6 +43,7 @@ print(bool(found))
 
 
 def test_a_child_imports_what_another_thread_was_importing():
-    """The child can send a snapshot, also if a thread of the parent's was loading the way to."""
-    for module in ("ctxlog.context.travel", "ctxlog.context.border", "ctxlog.redact", "json"):
+    """The child can bind and send anything, also if a thread of the parent's was loading the way to."""
+    for module in ("ctxlog.context.travel", "ctxlog.context.border", "ctxlog.redact", "json",
+                   "ctxlog.freezing", "ctxlog.walk"):  # fmt: skip
         assert "True\n" == finish(start(CODE, module), 60), module

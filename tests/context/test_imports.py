@@ -32,10 +32,15 @@ def test_it_loads_the_standard_library_alone_and_little_of_it():
 LATER = """
 import sys
 import ctxlog.context
-for name in ("providers", "resource", "variables", "travel", "steps"):
+from ctxlog.context.scope import scope
+NAMES = ("decorate", "foreign", "providers", "resource", "snapshot", "spans", "travel", "variables")
+with scope(request_id="r-1", attempt=2):
+    pass
+for name in (*NAMES, "captured", "wrapped", "collector", "steps"):
     assert f"ctxlog.context.{name}" not in sys.modules, name
-assert not {"ctxlog.readers", "ctxlog.objects", "ctxlog.ids"} & set(sys.modules)
-for name in ("providers", "resource", "variables", "travel"):
+late = {"walk", "freezing", "readers", "objects", "ids"}
+assert not {f"ctxlog.{name}" for name in late} & set(sys.modules)
+for name in NAMES:
     assert getattr(ctxlog.context, name) is sys.modules[f"ctxlog.context.{name}"]
 """
 
@@ -59,6 +64,32 @@ def test_an_unknown_module_is_an_attribute_error():
         getattr(ctxlog.context, "provider")  # noqa: B009 - type checkers know better
 
 
+@pytest.mark.parametrize(
+    ("library", "bind", "home"),
+    [
+        ("structlog", "structlog.contextvars.bind_contextvars(a=1)", "foreign"),
+        ("loguru", "held = loguru.logger.contextualize(a=1); held.__enter__()", "foreign"),
+        ("opentelemetry", "otel.attach(otel.set_value('a', 1))", "spans"),
+    ],
+)
+def test_a_librarys_context_travels_once_it_is_loaded(library: str, bind: str, home: str):
+    """Whoever loads it after us, and binds with it, finds it in every snapshot; nobody else loads ours."""
+    found = run(f"""
+import sys
+from ctxlog.context.snapshot import snapshot, wrap
+assert () == snapshot().carried
+assert "ctxlog.context.{home}" not in sys.modules
+if "{library}" == "opentelemetry":
+    import opentelemetry.context as otel, opentelemetry.trace
+else:
+    import {library}
+{bind}
+print(*[f"{{accessor.name}}:{{value}}" for accessor, value in snapshot().carried])
+""")
+    assert "" == found.stderr
+    assert re.fullmatch(rf"{library}:{{'(structlog_)?a[-\w]*': 1}}\n", found.stdout)
+
+
 AT_THE_END = """
 import os, sys
 import opentelemetry.trace
@@ -68,7 +99,7 @@ from ctxlog.context.spans import current_ids
 
 class Late:
     def __del__(self, bind=bind_context, take=snapshot, ids=current_ids, write=os.write):
-        bind(at={1}, n=2)
+        bind({3: 4}, at={1}, more=[1], n=2)
         write(1, f"{take().values()} {ids()}".encode())
 
 sys.__interactivehook__ = Late()  # the last thing that goes before the modules
@@ -79,4 +110,8 @@ def test_a_finaliser_that_the_interpreter_calls_last_is_safe():
     """Where nothing can be imported any more, what needs it is absent and says so; nothing raises."""
     found = run(AT_THE_END)
     assert "" == found.stderr
-    assert re.fullmatch(r"{'at': '<set: unreadable, \w+>', 'n': 2} None", found.stdout)
+    assert re.fullmatch(
+        r"{'fields': '<dict: unreadable, \w+>', 'at': '<set: unreadable, \w+>',"
+        r" 'more': '<list: unreadable, \w+>', 'n': 2} None",
+        found.stdout,
+    )

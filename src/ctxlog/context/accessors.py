@@ -63,8 +63,30 @@ class _Missing:
 
 
 MISSING = _Missing()
+#: The name of the accessor that carries OpenTelemetry's context, and so the ids a line has.
+SPANS = "opentelemetry"
 
 _modules = sys.modules
+
+
+class Unloaded:
+    """Stands for the accessor of a library, until that library has been imported.
+
+    Then ``home`` is imported: the module here that knows the library, and registers the accessor.
+    """
+
+    __slots__ = ("home", "name")
+
+    def __init__(self, name: str, home: str) -> None:
+        self.name = name
+        self.home = home
+
+    def load(self) -> None:
+        """Import it, holding no lock: another thread may be importing it, and will want ours."""
+        try:
+            __import__(self.home)
+        except Exception:  # noqa: BLE001 - a finaliser's, when the interpreter ends: nothing is imported
+            counters.add("errors.accessor")
 
 
 class Table:
@@ -83,7 +105,7 @@ class Table:
     def __init__(self) -> None:
         self.accessors: tuple[Accessor, ...] = ()
         self.replacing: tuple[Accessor, ...] = ()
-        self.waiting: tuple[tuple[str, Accessor], ...] = ()
+        self.waiting: tuple[tuple[str, Accessor | Unloaded], ...] = ()
         self.looked = 0
         self.quiet = 0
 
@@ -148,6 +170,19 @@ def register_accessor(accessor: Accessor, *, when_loaded: str | None = None) -> 
         TABLE.settle()
 
 
+def await_library(name: str, library: str, home: str) -> None:
+    """Import ``home`` once ``library`` has been: it registers the accessor of that name.
+
+    Example:
+        >>> await_library("example", "example.library", "example.accessor")
+        >>> unregister_accessor("example")
+    """
+    with _lock:
+        TABLE.waiting = (*TABLE.waiting, (library, Unloaded(name, home)))
+        TABLE.looked = 0  # it may have been loaded already
+        TABLE.settle()
+
+
 def unregister_accessor(name: str) -> None:
     """Take an accessor out by its name; an unknown name is no error."""
     with _lock:
@@ -165,12 +200,21 @@ def active() -> tuple[Accessor, ...]:
 
 def _look() -> None:
     """Wake the accessors whose library has been imported since modules were counted last."""
+    for module, accessor in TABLE.waiting:
+        if module in _modules and isinstance(accessor, Unloaded):
+            accessor.load()
     with _lock:
         number = len(_modules)
-        if any(module in _modules for module, _ in TABLE.waiting):
-            loaded = tuple(pair for pair in TABLE.waiting if pair[0] in _modules)
-            TABLE.accessors = (*TABLE.accessors, *(accessor for _, accessor in loaded))
-            TABLE.waiting = tuple(pair for pair in TABLE.waiting if pair not in loaded)
+        woken: list[Accessor] = []
+        still: list[tuple[str, Accessor | Unloaded]] = []
+        for module, accessor in TABLE.waiting:
+            if isinstance(accessor, Unloaded) or module not in _modules:
+                still.append((module, accessor))
+            else:
+                woken.append(accessor)
+        if woken:
+            TABLE.accessors = (*TABLE.accessors, *woken)
+            TABLE.waiting = tuple(still)
         TABLE.looked = number
         TABLE.settle()
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from contextvars import copy_context
 
-from ctxlog.context import spans
-from ctxlog.context.accessors import MISSING, active, enter_carried
+from ctxlog.context.accessors import MISSING, SPANS, active, enter_carried
 from ctxlog.context.fields import CURRENT, Fields, Frame, leave
 from ctxlog.context.raised import remember
 
@@ -40,8 +39,12 @@ class Captured:
     def ids(self) -> TraceIds | None:
         """The ids a line under it has: its span's, else those of its entry."""
         for accessor, value in self.carried:
-            if accessor.name == spans.NAME and value is not MISSING:
-                return spans.ids_in(value) or self.fields.ids
+            if accessor.name == SPANS and value is not MISSING:
+                from ctxlog.context.spans import (
+                    ids_in,  # here: without its library it is not loaded
+                )
+
+                return ids_in(value) or self.fields.ids
         return self.fields.ids
 
 

@@ -4,8 +4,7 @@ What was forked under is gone in the child: fields, ids, and what accessors carr
 a :func:`~ctxlog.snapshot` before the fork and enter it in the child.
 
 What another thread is importing at a fork can never be imported in the child: the module's lock
-stays held. So a fork waits for imports of what a snapshot needs to leave a process, which is loaded
-when the first one does.
+stays held. So a fork waits for imports of what binding and snapshots load when they first need it.
 """
 
 from __future__ import annotations
@@ -16,8 +15,22 @@ import sys
 from ctxlog.context.accessors import enter_carried
 from ctxlog.context.fields import CURRENT, ROOT
 
-#: Modules that are waited for: they take no lock and log nothing as they are imported.
-_LATER = ("ctxlog.context.", "ctxlog.redact.", "ctxlog.readers.", "json.", "re.", "pickle.")
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+#: Those modules: they take no lock, log nothing, and change nothing else as they are imported.
+_LATER = (
+    "ctxlog.context.",
+    "ctxlog.freezing.",
+    "ctxlog.readers.",
+    "ctxlog.redact.",
+    "ctxlog.walk.",
+    "importlib.",
+    "json.",
+    "re.",
+    "pickle.",
+)
 #: Looks at most: one import begins another; and this very thread may fork in the middle of one.
 _LOOKS = 20
 
@@ -40,9 +53,8 @@ def clear() -> None:
 
 def let_imports_end() -> None:
     """Wait for what other threads are importing of that; the locks are known by no public name."""
-    locks = getattr(sys.modules.get("_frozen_importlib"), "_module_locks", None)
     for _ in range(_LOOKS):
-        under_way = [name for name in list(locks or ()) if f"{name}.".startswith(_LATER)]
+        under_way = [name for name in list(_locks()) if f"{name}.".startswith(_LATER)]
         if not under_way:
             return
         for name in under_way:
@@ -50,6 +62,11 @@ def let_imports_end() -> None:
                 __import__(name)
             except Exception:  # noqa: BLE001, S112 - who imports it is told
                 continue
+
+
+def _locks() -> dict[str, Any]:
+    found: Any = getattr(sys.modules.get("_frozen_importlib"), "_module_locks", None)
+    return found if type(found) is dict else {}
 
 
 if hasattr(os, "register_at_fork"):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from ctxlog.context.accessors import capture
-from ctxlog.context.decorate import decorate
 from ctxlog.context.fields import BOUND, CURRENT, Fields, Frame, leave, tell_bound
 from ctxlog.context.raised import remember_own
 from ctxlog.values import freeze_fields
@@ -80,6 +79,8 @@ class scope:  # noqa: N801 - reads as a function, like contextlib.suppress
 
     def __call__(self, function: Callable[P, R]) -> Callable[P, R]:
         """Decorate a function: each call of it runs in a block like this one."""
+        from ctxlog.context.decorate import decorate  # here: most scopes are blocks
+
         return decorate(function, self._again)
 
     def open(self, below: Fields) -> tuple[Fields, Carried]:

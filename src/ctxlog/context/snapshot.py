@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from contextvars import copy_context
 
-import ctxlog.context.foreign  # noqa: F401 # pyright: ignore[reportUnusedImport] - its accessors travel
 from ctxlog.context.accessors import capture
 from ctxlog.context.captured import Captured, SnapshotScope, context_of, remember_here
 from ctxlog.context.decorate import PLAIN, SPECIAL, FunctionType, decorate, kind_of

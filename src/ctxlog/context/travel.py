@@ -19,7 +19,7 @@ from __future__ import annotations
 import os
 
 from ctxlog.context import spans
-from ctxlog.context.accessors import MISSING, active
+from ctxlog.context.accessors import MISSING, SPANS, active
 from ctxlog.context.border import leaving
 from ctxlog.context.fields import Fields
 from ctxlog.counting import counters
@@ -277,7 +277,7 @@ def from_environ(environ: Mapping[str, str] | None = None) -> Arrived:
         return fields, carried
     ids = TraceIds(*parsed)
     context = spans.remote_context(ids)
-    rest = tuple(pair for pair in carried if pair[0].name != spans.NAME)
+    rest = tuple(pair for pair in carried if pair[0].name != SPANS)
     spanned = () if context is None else ((spans.ACCESSOR, context),)
     return Fields(fields.values, ids), (*rest, *spanned)
 
