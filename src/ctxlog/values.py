@@ -9,7 +9,6 @@ the first such value: :mod:`ctxlog.freezing`.
 
 from __future__ import annotations
 
-from ctxlog.errors import UsageError
 from ctxlog.texts import MASK, NAME_CHARS, name_of, safe_repr, safe_str, type_name
 
 TYPE_CHECKING = False
@@ -121,6 +120,8 @@ def lazy(function: Callable[[], object]) -> Lazy:
     given: object = function  # the caller may not be type-checked
     if not callable(given):
         message = f"lazy() takes a function of no arguments, not {type_name(type(given))}"
+        from ctxlog.errors import UsageError  # here: only whoever errs pays for the import
+
         raise UsageError(message)
     return Lazy(function)
 

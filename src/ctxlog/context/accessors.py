@@ -23,7 +23,6 @@ import sys
 from _thread import RLock
 
 from ctxlog.counting import counters
-from ctxlog.errors import UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -153,13 +152,16 @@ def register_accessor(accessor: Accessor, *, when_loaded: str | None = None) -> 
         >>> unregister_accessor("tenant")
     """
     name = getattr(accessor, "name", None)
-    if not isinstance(name, str):
-        message = f"an accessor has a name, a text; {type(accessor).__name__} has none"
-        raise UsageError(message)
+    missing = [] if isinstance(name, str) else ["name, a text"]
     for method in ("capture", "enter", "leave"):
         if not callable(getattr(accessor, method, None)):
-            message = f"an accessor has name, capture, enter and leave; {name!r} has no {method}"
-            raise UsageError(message)
+            missing.append(method)
+    if missing:
+        from ctxlog.errors import UsageError  # here: only whoever errs pays for the import
+
+        who = name if isinstance(name, str) else type(accessor).__name__
+        message = f"an accessor has name, capture, enter and leave; {who!r} has no {missing[0]}"
+        raise UsageError(message)
     with _lock:
         unregister_accessor(name)
         if when_loaded is not None and when_loaded not in _modules:

@@ -12,7 +12,6 @@ from contextvars import ContextVar
 
 from ctxlog.context.accessors import leave_carried
 from ctxlog.counting import counters
-from ctxlog.errors import UsageError
 from ctxlog.values import freeze_fields
 
 TYPE_CHECKING = False
@@ -182,6 +181,8 @@ def bind_context(fields: Mapping[str, object] | None = None, /, **more: object) 
             "bind_context() outside any scope would stay for the life of this context;"
             " open one with ctxlog.scope(...) or ctxlog.entry(...)"
         )
+        from ctxlog.errors import UsageError  # here: only whoever errs pays for the import
+
         raise UsageError(message)
     bound = freeze_fields(fields, more)  # may run foreign code: the frame is looked up after it
     replace(CURRENT.get().fields.with_values(bound))
