@@ -152,10 +152,10 @@ def register_accessor(accessor: Accessor, *, when_loaded: str | None = None) -> 
         >>> unregister_accessor("tenant")
     """
     name = getattr(accessor, "name", None)
-    missing = [] if isinstance(name, str) else ["name, a text"]
-    for method in ("capture", "enter", "leave"):
-        if not callable(getattr(accessor, method, None)):
-            missing.append(method)
+    methods = ("capture", "enter", "leave")
+    missing = [each for each in methods if not callable(getattr(accessor, each, None))]
+    if not isinstance(name, str):
+        missing = ["name, a text", *missing]
     if missing:
         from ctxlog.errors import UsageError  # here: only whoever errs pays for the import
 
