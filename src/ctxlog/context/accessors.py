@@ -154,7 +154,7 @@ def register_accessor(accessor: Accessor, *, when_loaded: str | None = None) -> 
     name = getattr(accessor, "name", None)
     methods = ("capture", "enter", "leave")
     missing = [each for each in methods if not callable(getattr(accessor, each, None))]
-    if not isinstance(name, str):
+    if type(name) is not str:
         missing = ["name, a text", *missing]
     if missing:
         from ctxlog.errors import UsageError  # here: only whoever errs pays for the import
