@@ -151,7 +151,7 @@ def register_accessor(accessor: Accessor, *, when_loaded: str | None = None) -> 
         >>> register_accessor(Tenant())
         >>> unregister_accessor("tenant")
     """
-    name = getattr(accessor, "name", None)
+    name: Any = getattr(accessor, "name", None)
     methods = ("capture", "enter", "leave")
     missing = [each for each in methods if not callable(getattr(accessor, each, None))]
     if type(name) is not str:
