@@ -22,21 +22,12 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ctxlog.errors import UsageError
+from ctxlog.freezing import freeze, freeze_fields
 from ctxlog.limits import DEFAULT_LIMITS, Limits
 from ctxlog.plain import plain
 from ctxlog.redact import Redaction
-from ctxlog.values import (
-    MASK,
-    SCALARS,
-    Lazy,
-    Secret,
-    freeze,
-    freeze_fields,
-    lazy,
-    name_of,
-    safe_repr,
-    safe_str,
-)
+from ctxlog.texts import name_of, safe_repr, safe_str
+from ctxlog.values import MASK, SCALARS, Lazy, Secret, lazy
 from tests.strategies import (
     HOSTILE,
     Account,

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
+from ctxlog.freezing import freeze, freeze_fields
 from ctxlog.limits import DEFAULT_LIMITS
 from ctxlog.plain import plain
 from ctxlog.readers import HANDLERS, NAMED
-from ctxlog.values import freeze, freeze_fields
 from ctxlog.walk import foreign_pairs, is_mapping, unused
 from tests.strategies import HOSTILE, BoomError, OddClass
 

@@ -12,6 +12,7 @@ from ctxlog.context.foreign import foreign_values
 from ctxlog.context.providers import foreign_providers, providers
 from ctxlog.context.raised import raised_under
 from ctxlog.context.spans import current_ids
+from ctxlog.freezing import freeze_fields
 from ctxlog.levels import NAMES as LEVEL_NAMES
 from ctxlog.levels import name_of as level_name
 from ctxlog.message import message
@@ -28,7 +29,6 @@ from ctxlog.names import (
 )
 from ctxlog.processors import stack_text
 from ctxlog.tracebacks import describe, resolve
-from ctxlog.values import freeze_fields
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -22,9 +22,9 @@ from ctxlog.context.spans import (
     remote_context,
 )
 from ctxlog.errors import UsageError, choices
+from ctxlog.freezing import freeze_fields
 from ctxlog.ids import TraceIds, new_request_id, new_trace, valid_request_id
 from ctxlog.names import REQUEST_ID
-from ctxlog.values import freeze_fields
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -1,117 +1,102 @@
-"""Freezing: the walk for what binding keeps of values that are no text or number.
+"""Freezing: what binding keeps of a value. A renderer gets :mod:`ctxlog.plain` ones.
 
-Loaded with the first such value. It is :mod:`ctxlog.walk`'s: no value can break it.
+Texts and numbers are told here. All else goes through one walk that no value can break, loaded with
+the first such value: :mod:`ctxlog.freeze_walk`.
 
->>> frozen({"at": {3}, "who": [float]})
-{'at': (3,), 'who': ("<class 'float'>",)}
+>>> from ctxlog.values import Secret
+>>> freeze({"at": {3}, "who": Secret("x")})
+{'at': (3,), 'who': [redacted]}
 """
 
 from __future__ import annotations
 
-from itertools import islice
-
-from ctxlog.errors import UsageError
-from ctxlog.texts import MASK, NAME_CHARS, cut, mro_of, name_of, type_name
-from ctxlog.walk import SHORT, Walk, foreign_pairs, is_mapping, unused
+from ctxlog.texts import NAME_CHARS, name_of, type_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from typing import Any
 
-    from ctxlog.walk import Handler
-
-TEXT_CHARS = 65_536  # of a bound text
-DEPTH = 16
-ITEMS = 256
-WORK = 16_384  # one item is 1, 64 characters are 1; else shared references grow without bound
+FIELDS = 1024  # of one mapping of fields
+EASY_CHARS = 65_536  # of a text that is kept whole
 
 
-class Freeze(Walk):
-    """The walk for what binding keeps."""
+def freeze(value: object) -> object:
+    """Return what binding keeps of a value: it is as the value is now, and pins nothing.
 
-    __slots__ = ()
-
-    def __init__(self) -> None:
-        self.items = ITEMS
-        self.left = WORK
-        self.text_limit = TEXT_CHARS
-        self.short = SHORT
-        self.path = []
-        self.is_secret = None
-        self.mask = MASK
-        self.where = None
-
-    def reader_of(self, kind: type) -> Handler:
-        """Return the reader of a type, any type."""
-        from ctxlog.readers import reader_of  # here: most containers are dicts and lists
-
-        return reader_of(kind)
-
-    def text(self, value: str) -> str:
-        """Cut it."""
-        return cut(value, self.afforded(len(value)))
-
-    def integer(self, value: int) -> int:
-        """Keep it, however large."""
-        return value
-
-    def real(self, value: float) -> float:
-        """Keep it, also if it is no number."""
-        return value
-
-    def ended(self, out: list[object]) -> tuple[object, ...]:
-        """Return what nobody can change."""
-        return tuple(out)
-
-    def secret(self, value: object) -> object:
-        """Keep it: it is a mask wherever it is written."""
-        return value
-
-    def deferred(self, value: object, room: int) -> object:
-        """Keep it: it is computed for each line."""
-        return value
-
-
-def frozen(value: object) -> object:
-    """Return what binding keeps of a value; :func:`ctxlog.values.freeze` asks for what is no number.
+    Scalars stay (a text over 65,536 characters is cut), :class:`Secret` and :class:`Lazy` too.
+    Sequences and sets become tuples; mappings, dataclass instances and named tuples dicts with
+    text keys (a dataclass's ``repr=False`` fields stay out, as in its own repr). Dates, UUIDs,
+    paths, decimals and bytes become text, an enum member its value, an exception
+    ``"Type: message"``; anything else its capped ``repr``. Depth, items and cycles are cut
+    visibly. Never raises.
 
     Example:
-        >>> frozen([1, b"x"])
-        (1, 'x')
+        >>> freeze([1, {"a": b"x"}, float])
+        (1, {'a': 'x'}, "<class 'float'>")
     """
-    return Freeze().safely(value, DEPTH)
+    kind = type(value)
+    if kind is str:
+        return value if len(value) <= EASY_CHARS else _walked(value)  # type: ignore[arg-type]
+    if kind is int or value is None or kind is bool or kind is float:
+        return value
+    return _walked(value)
 
 
-def frozen_fields(fields: Any, most: int) -> dict[str, object]:
-    """Return fields that came as a mapping of any kind, names made text, at most so many.
+def freeze_fields(
+    fields: Mapping[Any, object] | None, more: dict[str, object]
+) -> dict[str, object]:
+    """Return both as one new dict of frozen values, names made text; ``more`` wins.
 
     Raises:
-        UsageError: when it is no mapping.
+        UsageError: when ``fields`` is no mapping.
 
     Example:
-        >>> frozen_fields({1: "one", "1": "two"}, 8)
-        {'1': 'one', '1~2': 'two'}
+        >>> freeze_fields({"a": 1, 2: [3]}, {"a": 4})
+        {'a': 4, '2': (3,)}
     """
     out: dict[str, object] = {}
-    pairs, size = _pairs(fields, most)
-    for key, value in pairs:
-        out[unused(name_of(key), out)] = frozen(value)
-    if size > len(pairs):
-        out[unused("...", out)] = f"<+{size - len(pairs)} more>"
+    if fields is not None:
+        pairs = list(fields.items()) if type(fields) is dict and len(fields) <= FIELDS else None
+        if pairs is not None and all(_is_easy(key) for key, _ in pairs):
+            out = {key: freeze(value) for key, value in pairs}
+        else:
+            out = _walked_fields(fields)
+    for key, value in more.items():
+        # as _is_easy and freeze, without the calls
+        easy = type(key) is str and 0 < len(key) <= NAME_CHARS and key.isascii()
+        kind = type(value)
+        if value is None or kind is int or kind is bool or kind is float:
+            out[key if easy else name_of(key)] = value
+        else:
+            out[key if easy else name_of(key)] = freeze(value)
     return out
 
 
-def _pairs(fields: Any, most: int) -> tuple[list[tuple[object, object]], int]:
-    kind = type(fields)
-    if any(base is dict for base in mro_of(kind)):  # not `in`: a metaclass's equality may lie
-        return list(islice(dict.items(fields), most)), dict.__len__(fields)
-    if not is_mapping(kind):
-        message = f"fields are given as a mapping or as keywords, not {type_name(kind)}"
-        raise UsageError(message)
+def _is_easy(key: object) -> bool:
+    """Say whether a key is a field's name as it is."""
+    return type(key) is str and 0 < len(key) <= NAME_CHARS and key.isascii()
+
+
+# The walk is imported here: most bind texts and numbers. It cannot be any more by a finaliser that
+# the interpreter calls as it ends: what is bound there reads as what the walk could not read.
+
+
+def _walked(value: object) -> object:
     try:
-        return foreign_pairs(fields, most)
-    except (KeyboardInterrupt, SystemExit):
-        raise
-    except BaseException as error:  # noqa: BLE001 - logging never raises into the application
-        text = f"<{type_name(kind)}: items raised {type_name(type(error))}>"
-        return [("fields", cut(text, NAME_CHARS))], 1
+        from ctxlog.freeze_walk import frozen
+    except Exception as error:  # noqa: BLE001 - see above
+        return _unreadable(value, error)
+    return frozen(value)
+
+
+def _walked_fields(fields: Mapping[Any, object]) -> dict[str, object]:
+    try:
+        from ctxlog.freeze_walk import frozen_fields
+    except Exception as error:  # noqa: BLE001 - see above
+        return {"fields": _unreadable(fields, error)}
+    return frozen_fields(fields, FIELDS)
+
+
+def _unreadable(value: object, error: Exception) -> str:
+    return f"<{type_name(type(value))}: unreadable, {type_name(type(error))}>"

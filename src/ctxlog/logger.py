@@ -16,11 +16,11 @@ from ctxlog.context.fields import Fields, policy
 from ctxlog.context.snapshot import Snapshot
 from ctxlog.counting import counters
 from ctxlog.errors import UsageError
+from ctxlog.freezing import freeze_fields
 from ctxlog.levels import ERROR, parse
 from ctxlog.processors import CALLER, CallSite
 from ctxlog.runtime import Channel, runtime
 from ctxlog.tracebacks import resolve
-from ctxlog.values import freeze_fields
 from ctxlog.walk import unused
 
 if TYPE_CHECKING:

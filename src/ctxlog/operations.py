@@ -16,10 +16,10 @@ from ctxlog.context.raised import cancelled, remember_own
 from ctxlog.context.snapshot import Snapshot
 from ctxlog.counting import counters
 from ctxlog.errors import UsageError, seconds
+from ctxlog.freezing import freeze_fields
 from ctxlog.levels import ERROR, INFO, WARNING
 from ctxlog.logger import get_logger
 from ctxlog.tracing import open_span
-from ctxlog.values import freeze_fields
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -22,6 +22,7 @@ from ctxlog.clock import Clock
 from ctxlog.context.fields import CURRENT, thaw
 from ctxlog.context.providers import foreign_providers, providers
 from ctxlog.counting import counted, counters
+from ctxlog.freezing import freeze_fields
 from ctxlog.limits import DEFAULT_LIMITS, Limits
 from ctxlog.message import text_of
 from ctxlog.names import ERRORS
@@ -30,7 +31,6 @@ from ctxlog.processors import CallSite, Clean
 from ctxlog.redact import Redaction
 from ctxlog.schemas import OTEL, Schema
 from ctxlog.sinks.last_resort import said
-from ctxlog.values import freeze_fields
 from ctxlog.walk import is_mapping
 
 if TYPE_CHECKING:

@@ -12,9 +12,8 @@ from ctxlog.names import KEPT
 from ctxlog.ordinary import ITEMS, SIMPLE, WALKED, depth_for, ordinary
 from ctxlog.plain import plain
 from ctxlog.redact import Redaction
-from ctxlog.texts import NAME_CHARS
+from ctxlog.texts import NAME_CHARS, name_of
 from ctxlog.tracebacks import told
-from ctxlog.values import name_of
 from ctxlog.walk import INT_MAX, INT_MIN, unused
 
 if TYPE_CHECKING:

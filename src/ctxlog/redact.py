@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 from ctxlog.errors import UsageError, choices
-from ctxlog.freezing import DEPTH, Freeze
+from ctxlog.freeze_walk import DEPTH, Freeze
 from ctxlog.objects import mask_parts
 from ctxlog.texts import encodable, name_of
 from ctxlog.values import MASK, SCALARS
@@ -199,7 +199,7 @@ class Redaction:
         return self._mapping(event, "")
 
     def field(self, name: str, value: Any) -> Any:
-        """Return a bound value (:func:`ctxlog.values.freeze`) with all that is secret masked.
+        """Return a bound value (:func:`ctxlog.freezing.freeze`) with all that is secret masked.
 
         Example:
             >>> Redaction().field("login", {"user": "bob", "password": "p"})
@@ -336,7 +336,7 @@ class _FreezeMasked(Freeze):
 def frozen_masked(
     value: object, is_secret: Callable[[str], bool], mask: str = MASK, where: str | None = None
 ) -> object:
-    """Return what :func:`~ctxlog.values.freeze` does, with secrets masked as on a line.
+    """Return what :func:`~ctxlog.freezing.freeze` does, with secrets masked as on a line.
 
     Args:
         value: anything; what is frozen already stays as it is.

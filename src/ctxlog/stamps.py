@@ -14,10 +14,10 @@ from ctxlog.context.foreign import foreign_values
 from ctxlog.context.providers import foreign_providers, providers
 from ctxlog.context.spans import current_ids
 from ctxlog.counting import counters
+from ctxlog.freezing import freeze_fields
 from ctxlog.ids import TraceIds, valid_span_id, valid_trace_id
 from ctxlog.limits import DEFAULT_LIMITS
 from ctxlog.plain import plain
-from ctxlog.values import freeze_fields
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -6,8 +6,8 @@ import sys
 from typing import TYPE_CHECKING
 
 from ctxlog.errors import UsageError
+from ctxlog.freezing import freeze_fields
 from ctxlog.options import environment_resource
-from ctxlog.values import freeze_fields
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

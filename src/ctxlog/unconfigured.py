@@ -15,11 +15,11 @@ from ctxlog.context.foreign import foreign_values
 from ctxlog.context.resource import get_resource
 from ctxlog.context.spans import current_ids
 from ctxlog.counting import counters
+from ctxlog.freezing import freeze_fields
 from ctxlog.message import put_in, shown, text_of
 from ctxlog.processors import CallSite, Clean
 from ctxlog.stamps import ATTRIBUTE, Call, Stamp, stamp_now
 from ctxlog.tracebacks import resolve
-from ctxlog.values import freeze_fields
 from ctxlog.walk import unused
 
 if TYPE_CHECKING:

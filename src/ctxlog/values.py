@@ -1,38 +1,22 @@
-"""Normalise values: what binding keeps (:func:`freeze`). A renderer gets :mod:`ctxlog.plain` ones.
+"""Values that stand for others until a line is written: :class:`Secret` and :func:`lazy`.
 
-Texts and numbers are told here. All else goes through one walk that no value can break, loaded with
-the first such value: :mod:`ctxlog.freezing`.
-
->>> freeze({"at": {3}, "who": Secret("x")})
-{'at': (3,), 'who': [redacted]}
+>>> f"{Secret('x')}", lazy(lambda: 2).resolve()
+('[redacted]', 2)
 """
 
 from __future__ import annotations
 
-from ctxlog.texts import MASK, NAME_CHARS, name_of, safe_repr, safe_str, type_name
+from ctxlog.errors import UsageError
+from ctxlog.texts import MASK, NAME_CHARS, safe_repr, safe_str, type_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
     from typing import Any, NoReturn
 
-__all__ = [
-    "MASK",
-    "SCALARS",
-    "Lazy",
-    "Secret",
-    "freeze",
-    "freeze_fields",
-    "lazy",
-    "name_of",
-    "safe_repr",
-    "safe_str",
-]
+__all__ = ["MASK", "SCALARS", "Lazy", "Secret", "lazy"]
 
 SCALARS: frozenset[type] = frozenset({str, int, float, bool, type(None)})
-
-FIELDS = 1024  # of one mapping of fields
-EASY_CHARS = 65_536  # of a text that is kept whole
 
 
 class Secret:
@@ -120,88 +104,5 @@ def lazy(function: Callable[[], object]) -> Lazy:
     given: object = function  # the caller may not be type-checked
     if not callable(given):
         message = f"lazy() takes a function of no arguments, not {type_name(type(given))}"
-        from ctxlog.errors import UsageError  # here: only whoever errs pays for the import
-
         raise UsageError(message)
     return Lazy(function)
-
-
-def freeze(value: object) -> object:
-    """Return what binding keeps of a value: it is as the value is now, and pins nothing.
-
-    Scalars stay (a text over 65,536 characters is cut), :class:`Secret` and :class:`Lazy` too.
-    Sequences and sets become tuples; mappings, dataclass instances and named tuples dicts with
-    text keys (a dataclass's ``repr=False`` fields stay out, as in its own repr). Dates, UUIDs,
-    paths, decimals and bytes become text, an enum member its value, an exception
-    ``"Type: message"``; anything else its capped ``repr``. Depth, items and cycles are cut
-    visibly. Never raises.
-
-    Example:
-        >>> freeze([1, {"a": b"x"}, float])
-        (1, {'a': 'x'}, "<class 'float'>")
-    """
-    kind = type(value)
-    if kind is str:
-        return value if len(value) <= EASY_CHARS else _walked(value)  # type: ignore[arg-type]
-    if kind is int or value is None or kind is bool or kind is float:
-        return value
-    return _walked(value)
-
-
-def freeze_fields(
-    fields: Mapping[Any, object] | None, more: dict[str, object]
-) -> dict[str, object]:
-    """Return both as one new dict of frozen values, names made text; ``more`` wins.
-
-    Raises:
-        UsageError: when ``fields`` is no mapping.
-
-    Example:
-        >>> freeze_fields({"a": 1, 2: [3]}, {"a": 4})
-        {'a': 4, '2': (3,)}
-    """
-    out: dict[str, object] = {}
-    if fields is not None:
-        pairs = list(fields.items()) if type(fields) is dict and len(fields) <= FIELDS else None
-        if pairs is not None and all(_is_easy(key) for key, _ in pairs):
-            out = {key: freeze(value) for key, value in pairs}
-        else:
-            out = _walked_fields(fields)
-    for key, value in more.items():
-        # as _is_easy and freeze, without the calls
-        easy = type(key) is str and 0 < len(key) <= NAME_CHARS and key.isascii()
-        kind = type(value)
-        if value is None or kind is int or kind is bool or kind is float:
-            out[key if easy else name_of(key)] = value
-        else:
-            out[key if easy else name_of(key)] = freeze(value)
-    return out
-
-
-def _is_easy(key: object) -> bool:
-    """Say whether a key is a field's name as it is."""
-    return type(key) is str and 0 < len(key) <= NAME_CHARS and key.isascii()
-
-
-# The walk is imported here: most bind texts and numbers. It cannot be any more by a finaliser that
-# the interpreter calls as it ends: what is bound there reads as what the walk could not read.
-
-
-def _walked(value: object) -> object:
-    try:
-        from ctxlog.freezing import frozen
-    except Exception as error:  # noqa: BLE001 - see above
-        return _unreadable(value, error)
-    return frozen(value)
-
-
-def _walked_fields(fields: Mapping[Any, object]) -> dict[str, object]:
-    try:
-        from ctxlog.freezing import frozen_fields
-    except Exception as error:  # noqa: BLE001 - see above
-        return {"fields": _unreadable(fields, error)}
-    return frozen_fields(fields, FIELDS)
-
-
-def _unreadable(value: object, error: Exception) -> str:
-    return f"<{type_name(type(value))}: unreadable, {type_name(type(error))}>"

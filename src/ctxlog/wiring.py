@@ -14,6 +14,7 @@ from ctxlog.context.fields import policy
 from ctxlog.context.resource import set_resource
 from ctxlog.doors import close_doors, open_doors
 from ctxlog.errors import choices, seconds, yes_or_no
+from ctxlog.freezing import freeze_fields
 from ctxlog.levels import INFO
 from ctxlog.limits import DEFAULT_LIMITS, Limits
 from ctxlog.pipeline import Pipeline
@@ -23,7 +24,6 @@ from ctxlog.sinks import exits
 from ctxlog.sinks.notices import say_lost
 from ctxlog.sinks.stopping import close_all, flush_all, replace_all, within
 from ctxlog.telemetry import otlp_sinks, told_resource
-from ctxlog.values import freeze_fields
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

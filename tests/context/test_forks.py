@@ -7,7 +7,7 @@ from benchmarks.faults.child import finish, start
 CODE = """
 import os, select, sys, threading, time, warnings
 from ctxlog.context.snapshot import snapshot
-from ctxlog.values import freeze
+from ctxlog.freezing import freeze
 
 warnings.simplefilter("ignore", DeprecationWarning)  # 3.12 warns of forks beside threads
 slow = sys.argv[1]
@@ -45,5 +45,5 @@ print(bool(found))
 def test_a_child_imports_what_another_thread_was_importing():
     """The child can bind and send anything, also if a thread of the parent's was loading the way to."""
     for module in ("ctxlog.context.travel", "ctxlog.context.border", "ctxlog.redact", "json",
-                   "ctxlog.freezing", "ctxlog.walk"):  # fmt: skip
+                   "ctxlog.freeze_walk", "ctxlog.walk"):  # fmt: skip
         assert "True\n" == finish(start(CODE, module), 60), module

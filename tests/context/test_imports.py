@@ -38,7 +38,7 @@ with scope(request_id="r-1", attempt=2):
     pass
 for name in (*NAMES, "captured", "wrapped", "collector", "steps"):
     assert f"ctxlog.context.{name}" not in sys.modules, name
-late = {"errors", "walk", "freezing", "readers", "objects", "ids"}
+late = {"errors", "values", "walk", "freeze_walk", "readers", "objects", "ids"}
 assert not {f"ctxlog.{name}" for name in late} & set(sys.modules)
 for name in NAMES:
     assert getattr(ctxlog.context, name) is sys.modules[f"ctxlog.context.{name}"]

@@ -24,7 +24,7 @@ from ctxlog.context.travel import MAX_BYTES, REPLACED
 from ctxlog.context.variables import carry_var
 from ctxlog.counting import counters
 from ctxlog.errors import UsageError
-from ctxlog.values import freeze_fields
+from ctxlog.freezing import freeze_fields
 from tests.strategies import examples
 
 TENANT: ContextVar[object] = ContextVar("tenant")

@@ -16,12 +16,12 @@ from ctxlog.context.raised import remember
 from ctxlog.context.snapshot import Snapshot
 from ctxlog.counting import counters
 from ctxlog.entries import entry
+from ctxlog.freezing import freeze_fields
 from ctxlog.ids import valid_request_id
 from ctxlog.levels import DEBUG, ERROR, INFO
 from ctxlog.names import REQUEST_ID
 from ctxlog.operations import CANCELLED, FAILED, SUCCESS, Held, Work, _outcome
 from ctxlog.runtime import runtime
-from ctxlog.values import freeze_fields
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

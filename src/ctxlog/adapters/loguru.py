@@ -24,8 +24,8 @@ from ctxlog.line import Line
 from ctxlog.runtime import runtime
 from ctxlog.sinks.sink import Sink
 from ctxlog.stamps import ATTRIBUTE, NOWHERE, Stamp, received, stamp_now
+from ctxlog.texts import safe_str
 from ctxlog.tracebacks import resolve
-from ctxlog.values import safe_str
 
 if TYPE_CHECKING:
     from collections.abc import Callable

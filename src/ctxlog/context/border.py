@@ -10,7 +10,7 @@ crash dump, so they are treated alike, a pool's of this very machine too.
 
 from __future__ import annotations
 
-from ctxlog.values import freeze
+from ctxlog.freezing import freeze
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

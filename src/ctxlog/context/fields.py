@@ -12,7 +12,7 @@ from contextvars import ContextVar
 
 from ctxlog.context.accessors import leave_carried
 from ctxlog.counting import counters
-from ctxlog.values import freeze_fields
+from ctxlog.freezing import freeze_fields
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -163,7 +163,7 @@ def replace(fields: Fields) -> None:
 def bind_context(fields: Mapping[str, object] | None = None, /, **more: object) -> None:
     """Bind fields to the innermost scope; they go when it is left.
 
-    Values are normalised now (:func:`ctxlog.values.freeze`): what is changed later does not show.
+    Values are normalised now (:func:`ctxlog.freezing.freeze`): what is changed later does not show.
 
     Raises:
         UsageError: ``fields`` is not a mapping; or no scope is open and ``strict`` is set.

@@ -12,7 +12,8 @@ from contextvars import ContextVar
 
 from ctxlog.context.accessors import MISSING, register_accessor
 from ctxlog.context.fields import thaw
-from ctxlog.values import SCALARS, freeze_fields
+from ctxlog.freezing import freeze_fields
+from ctxlog.values import SCALARS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -22,9 +22,14 @@ if TYPE_CHECKING:
 #: Those modules: they take no lock, log nothing, and change nothing else as they are imported.
 _LATER = (
     "ctxlog.context.",
-    "ctxlog.freezing.",
+    "ctxlog.errors.",
+    "ctxlog.freeze_walk.",
+    "ctxlog.ids.",
+    "ctxlog.names.",
+    "ctxlog.objects.",
     "ctxlog.readers.",
     "ctxlog.redact.",
+    "ctxlog.values.",
     "ctxlog.walk.",
     "importlib.",
     "json.",

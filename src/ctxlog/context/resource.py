@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ctxlog.context.fields import thaw
-from ctxlog.values import freeze_fields
+from ctxlog.freezing import freeze_fields
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

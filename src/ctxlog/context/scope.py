@@ -5,7 +5,7 @@ from __future__ import annotations
 from ctxlog.context.accessors import capture
 from ctxlog.context.fields import BOUND, CURRENT, Fields, Frame, leave, tell_bound
 from ctxlog.context.raised import remember_own
-from ctxlog.values import freeze_fields
+from ctxlog.freezing import freeze_fields
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

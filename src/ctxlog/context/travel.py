@@ -24,9 +24,11 @@ from ctxlog.context.border import leaving
 from ctxlog.context.fields import Fields
 from ctxlog.counting import counters
 from ctxlog.errors import UsageError
+from ctxlog.freezing import freeze_fields
 from ctxlog.ids import TraceIds, format_traceparent, parse_traceparent
 from ctxlog.names import REQUEST_ID
-from ctxlog.values import MASK, Secret, freeze_fields, safe_repr
+from ctxlog.texts import safe_repr
+from ctxlog.values import MASK, Secret
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

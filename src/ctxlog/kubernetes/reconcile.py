@@ -15,10 +15,10 @@ from ctxlog.context.accessors import enter_carried, leave_carried
 from ctxlog.context.fields import CURRENT, Frame
 from ctxlog.entries import entry
 from ctxlog.errors import UsageError, shown
+from ctxlog.freezing import freeze, freeze_fields
 from ctxlog.ids import new_request_id
 from ctxlog.kubernetes.identity import identify
 from ctxlog.operations import operation
-from ctxlog.values import freeze, freeze_fields
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

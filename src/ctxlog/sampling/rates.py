@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 from ctxlog import names
 from ctxlog.counting import counters
 from ctxlog.errors import UsageError
+from ctxlog.freezing import freeze_fields
 from ctxlog.ids import valid_trace_id
 from ctxlog.levels import ERROR, WARNING, parse
-from ctxlog.values import freeze_fields
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, MutableMapping

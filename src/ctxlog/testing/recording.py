@@ -20,6 +20,7 @@ from ctxlog.context.foreign import foreign_values
 from ctxlog.context.resource import get_resource
 from ctxlog.context.spans import current_ids
 from ctxlog.counting import counters
+from ctxlog.freezing import freeze_fields
 from ctxlog.levels import name_of
 from ctxlog.loading import forget, when_loaded
 from ctxlog.pipeline import Pipeline
@@ -31,7 +32,6 @@ from ctxlog.testing.places import Place, application
 from ctxlog.testing.shown import remember
 from ctxlog.testing.unseen import Unseen
 from ctxlog.tracebacks import resolve
-from ctxlog.values import freeze_fields
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -19,7 +19,7 @@ from ctxlog.renderers.escaping import escape_text
 from ctxlog.runtime import runtime
 from ctxlog.stamps import stamp_now
 from ctxlog.targets import is_text
-from ctxlog.values import safe_str
+from ctxlog.texts import safe_str
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -17,7 +17,7 @@ from ctxlog.counting import counters
 from ctxlog.loading import forget, when_loaded
 from ctxlog.logger import get_logger
 from ctxlog.runtime import runtime
-from ctxlog.values import safe_repr, safe_str
+from ctxlog.texts import safe_repr, safe_str
 
 if TYPE_CHECKING:
     from collections.abc import Callable
