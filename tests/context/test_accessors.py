@@ -25,7 +25,7 @@ from ctxlog.context.accessors import (
     unregister_accessor,
 )
 from ctxlog.context.fields import EMPTY
-from ctxlog.context.snapshot import Snapshot, snapshot
+from ctxlog.context.snapshot import Snapshot, snapshot, wrap
 from ctxlog.context.variables import carry_var
 from ctxlog.counting import counters
 from ctxlog.errors import UsageError
@@ -283,3 +283,26 @@ def test_what_stays_is_carried_and_not_emptied():
     finally:
         unregister_accessor("plumbing")
         unregister_accessor("other")
+
+
+@pytest.mark.parametrize("peeks", [True, False])
+def test_what_is_there_already_is_not_entered_by_one_that_peeks(peeks: bool):
+    """A wrapped call enters what was captured; one that peeks, only where something else is there."""
+    entered = []
+
+    class Counted(Tenant):
+        def enter(self, value: Any) -> Any:
+            entered.append(value)
+            return super().enter(value)
+
+    accessor: Any = Counted("counted")
+    accessor.peeks = peeks
+    register_accessor(accessor)
+    tenant.set("A")
+    wrapped = wrap(tenant.get)
+    assert "A" == wrapped()
+    assert ([] if peeks else ["A"]) == entered
+    tenant.set("B")
+    assert "A" == wrapped()
+    assert "A" == entered[-1]
+    assert "B" == tenant.get()

@@ -11,6 +11,8 @@ An accessor answers three questions, also for the empty case:
 
 One that has ``stays = True`` carries what is a process's or a thread's rather than a piece of
 work's (an operator's queue, a client): for the empty case it is not asked, what is there stays.
+One with ``peeks = True`` captures in next to no time: where that gives what was captured already, a
+call in a copied context does not enter it.
 
 They are entered in the order of registration and left in reverse. One that raises is counted
 (``errors.accessor``) and costs its own thing only: that one is not carried.
@@ -97,9 +99,10 @@ class Table:
             is one step to read, and no library comes alone.
         quiet: the same number if there is nothing to capture or enter, else 0. Hot paths compare
             it with the number there is now, and have their whole answer.
+        peeks: whether there is one accessor only, and it captures in next to no time.
     """
 
-    __slots__ = ("accessors", "looked", "quiet", "replacing", "waiting")
+    __slots__ = ("accessors", "looked", "peeks", "quiet", "replacing", "waiting")
 
     def __init__(self) -> None:
         self.accessors: tuple[Accessor, ...] = ()
@@ -107,6 +110,7 @@ class Table:
         self.waiting: tuple[tuple[str, Accessor | Unloaded], ...] = ()
         self.looked = 0
         self.quiet = 0
+        self.peeks = False
 
     def settle(self) -> None:
         """Say whether there is anything to do; called under the lock after each change."""
@@ -114,6 +118,7 @@ class Table:
             accessors, looked = self.accessors, self.looked
             self.replacing = tuple(each for each in accessors if not getattr(each, "stays", False))
             self.quiet = 0 if accessors else looked
+            self.peeks = len(accessors) == 1 and getattr(accessors[0], "peeks", False)
             if accessors is self.accessors and looked == self.looked:
                 return  # no finaliser of this thread has changed it meanwhile
 
@@ -281,7 +286,8 @@ def replace_carried(carried: Carried) -> None:
     accessors = TABLE.accessors if len(_modules) == TABLE.looked else active()
     if len(carried) == len(accessors) == 1 and carried[0][0] is accessors[0]:
         try:  # nearly always: OpenTelemetry's alone; a tenth of a wrapped call
-            accessors[0].enter(carried[0][1])
+            if not TABLE.peeks or accessors[0].capture() is not carried[0][1]:
+                accessors[0].enter(carried[0][1])
         except Exception:  # noqa: BLE001 - as below
             _instead(*carried[0])
         return

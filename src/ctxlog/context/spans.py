@@ -204,6 +204,7 @@ class SpanAccessor:
     """OpenTelemetry's whole context travels in a snapshot; missing means an empty one."""
 
     name = SPANS
+    peeks = True
 
     def capture(self) -> Any:
         """Return the current OpenTelemetry context, :data:`MISSING` without the library."""
