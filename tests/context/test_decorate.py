@@ -20,6 +20,7 @@ from ctxlog.context.accessors import register_accessor, unregister_accessor
 from ctxlog.context.collector import AFFECTED
 from ctxlog.context.decorate import ASYNC_GENERATOR, COROUTINE, GENERATOR, PLAIN, kind_of
 from ctxlog.context.fields import CURRENT, bind_context, clear_context, get_context
+from ctxlog.context.raised import raised_under
 from ctxlog.context.scope import scope
 from ctxlog.context.snapshot import snapshot
 from ctxlog.counting import counters
@@ -30,7 +31,7 @@ from ctxlog.propagation.callbacks import as_function
 from tests.context.things import Tenant, tenant
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import AsyncGenerator, Generator
 
 # -- generators -----------------------------------------------------------------------------------
 
@@ -710,3 +711,27 @@ def test_as_function_takes_what_contextmanager_made():
 
     with as_function(block)() as seen:
         assert {} == seen
+
+
+def test_an_error_in_a_foreign_context_takes_nothing_of_it_along():
+    """A step begun in one context and thrown into from another has none of the other's fields on it."""
+
+    @scope(mine="yes")
+    async def steps() -> AsyncGenerator[int]:
+        await Suspended()
+        yield 1
+
+    step = steps().__anext__()
+    copy_context().run(step.send, None)
+    with scope(theirs="secret"):
+        with pytest.raises(ValueError, match="thrown") as caught:
+            step.throw(ValueError("thrown"))
+        assert {"theirs": "secret"} == get_context()
+    assert [] == [raised.values for raised in raised_under(caught.value)]
+
+
+class Suspended:
+    """An awaitable that waits once."""
+
+    def __await__(self) -> Generator[None]:
+        yield

@@ -17,6 +17,7 @@ import pytest
 
 from ctxlog.context.accessors import register_accessor, unregister_accessor
 from ctxlog.context.fields import bind_context, get_context, policy
+from ctxlog.context.raised import raised_under
 from ctxlog.context.scope import scope
 from ctxlog.context.snapshot import Snapshot, snapshot, wrap
 from ctxlog.context.wrapped import Wrapped
@@ -411,3 +412,15 @@ def test_an_accessor_registered_later_is_cleared():
         assert "worker's" == wrap(tenant.get)()
     finally:
         unregister_accessor("tenant")
+
+
+def test_an_error_in_a_foreign_context_takes_nothing_of_it_along():
+    """A block that another context leaves puts none of that one's fields on the error."""
+    with scope(mine="yes"):
+        block = snapshot().scope()
+    copy_context().run(block.__enter__)
+    error = ValueError("thrown")
+    with scope(theirs="secret"):
+        block.__exit__(ValueError, error, None)
+        assert {"theirs": "secret"} == get_context()
+    assert [] == [raised.values for raised in raised_under(error)]

@@ -6,7 +6,7 @@ from contextvars import copy_context
 
 from ctxlog.context.accessors import MISSING, SPANS, active, enter_carried
 from ctxlog.context.fields import CURRENT, Fields, Frame, leave
-from ctxlog.context.raised import remember
+from ctxlog.context.raised import remember, remember_own
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ class SnapshotScope:
         traceback: TracebackType | None,
     ) -> None:
         if error is not None:
-            remember_here(error)
+            remember_own(error, self)
         leave(self)
 
     def open(self, below: Fields) -> tuple[Fields, Carried]:

@@ -149,16 +149,17 @@ class Steps:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if error is not None:
-            remember(error, CURRENT.get().fields)
         mark, own = self._mark, []
-        frame: Frame | None = CURRENT.get()
+        current = CURRENT.get()
+        frame: Frame | None = current
         while frame is not None and frame is not mark:
             own.append((frame.fields, frame.owner, frame.undo))
             frame = frame.parent
         if frame is None:
-            leave(self)  # says that it is not there
+            leave(self)  # says that it is not there; what is current is another's
             return
+        if error is not None:
+            remember(error, current.fields)
         own.reverse()
         self._own = own
         if mark.undo:
