@@ -414,6 +414,7 @@ def test_an_accessor_registered_later_is_cleared():
         unregister_accessor("tenant")
 
 
+@pytest.mark.ctxlog(guard="off")  # what it tests
 def test_an_error_in_a_foreign_context_takes_nothing_of_it_along():
     """A block that another context leaves puts none of that one's fields on the error."""
     with scope(mine="yes"):
