@@ -269,6 +269,8 @@ def test_a_processor_may_return_anything(value):
     (boom, "renderer boom: BoomError: no"),
     (lambda _, __, ___: None, "it returned NoneType"),
     (lambda _, __, ___: 3, "it returned int"),
+    (lambda _, __, ___: "", "it returned an empty line"),
+    (lambda _, __, ___: b" \r\n", "it returned an empty line"),
     (Boom(), "renderer ?"),
 ])  # fmt: skip
 def test_a_renderer_that_fails_is_replaced(renderer, said):

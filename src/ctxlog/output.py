@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 from ctxlog import names
 from ctxlog.counting import counters
 from ctxlog.limits import fit
-from ctxlog.renderers.escaping import tamed, without_colours
+from ctxlog.renderers.foreign import copied, drawn
 from ctxlog.renderers.json import JsonRenderer, encode
 from ctxlog.schemas import OTEL, OVERHEAD, Schema
 from ctxlog.sinks import last_resort
 from ctxlog.sinks.last_resort import noted, said
-from ctxlog.texts import encodable, safe_repr
+from ctxlog.texts import safe_repr
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -121,7 +121,7 @@ class Output:
                     line = rendered[id(renderer)] = self.render(renderer, event, method)
             try:
                 if wants_event:
-                    line = sink.take(event if copies else _copied(event), level)
+                    line = sink.take(event if copies else copied(event), level)
                     if line is None:
                         continue
                 sink.write_at(line, level)
@@ -136,7 +136,7 @@ class Output:
             if sink.accept is None or level < sink.level:
                 continue
             try:
-                if not sink.accept(_copied(event)):
+                if not sink.accept(copied(event)):
                     refusing.add(id(sink))
             except Exception as error:  # a filter that fails lets the line through
                 if self.strict:
@@ -156,7 +156,7 @@ class Output:
             own = getattr(renderer, "render", None)
 
             def draw(event: dict[str, Any]) -> bytes | str:
-                return own(event) if own else _drawn(renderer, event, method)
+                return own(event) if own else drawn(renderer, event, method)
 
             return self._fitted(event, draw(event), draw)
         except Exception as error:
@@ -199,44 +199,6 @@ class Output:
             raise error
         sink.count_failure()
         last_resort.rescue(sink.name, line, error, sink.target_stream, event)
-
-
-def _copied(value: Any) -> Any:
-    """Copy a plain value: whoever gets it may change it."""
-    if type(value) is dict:
-        copy = value.copy()
-        for name, item in value.items():
-            if type(item) is dict or type(item) is list:
-                copy[name] = _copied(item)
-        return copy
-    if type(value) is list:
-        return [_copied(item) for item in value]
-    return value
-
-
-def _drawn(renderer: Any, event: dict[str, Any], method: str) -> bytes | str:
-    """Return a foreign renderer's line such that no value acts in it, or begins one of its own."""
-    line: object = renderer(None, method, _copied(event))
-    if isinstance(line, bytes):
-        if line.isascii() and line.decode().isprintable():
-            return line
-        try:
-            return _tamed(line.decode(), renderer, event, method).encode()
-        except UnicodeDecodeError:  # no text: nobody but it knows what it is
-            return line.removesuffix(b"\n").replace(b"\n", b"\n    ")
-    if not isinstance(line, str):
-        raise TypeError(f"it returned {type(line).__name__}, not bytes or str")
-    return line if line.isprintable() else _tamed(line, renderer, event, method)
-
-
-def _tamed(line: str, renderer: Any, event: dict[str, Any], method: str) -> str:
-    if "\x1b" in line:  # its own colours, or a value's
-        plain = without_colours(event)
-        if plain != event:
-            drawn = renderer(None, method, plain)
-            line = drawn.decode() if isinstance(drawn, bytes) else drawn
-    text = line if line.isascii() else encodable(line)
-    return tamed(text.removesuffix("\r\n").removesuffix("\n")).replace("\n", "\n    ")
 
 
 def called(part: object) -> str:

@@ -15,6 +15,7 @@ import pytest
 import ctxlog
 from benchmarks.faults.policies import FAULTS, Waits, run
 from ctxlog.errors import UsageError
+from ctxlog.sinks import notices
 from ctxlog.sinks.call import CallSink
 from ctxlog.sinks.native import Condition
 from ctxlog.sinks.queue import QueueSink
@@ -225,6 +226,23 @@ def test_drop_newest(gate: Gate):
     notices = [json.loads(line) for line in gate.lines if line.startswith("{")]
     assert [(7, 7)] == [(one["ctxlog.dropped"], one["ctxlog.dropped.full"]) for one in notices]
     assert 1 == queue.counts()["notices"]
+
+
+@pytest.mark.parametrize(
+    "renderer",
+    [lambda _, __, event: str([*event.values()]), lambda _, __, event: event["no"], lambda *_: ""],
+    ids=["writes values as they are", "raises", "empty"],
+)
+def test_a_foreign_renderers_notice_is_said_and_forges_nothing(renderer: Any):
+    """What the resource holds acts in no notice; where the renderer fails it goes out as JSON."""
+    sink = StreamSink()
+    sink.renderer = lambda *args: renderer(*args).replace("\\n", "\n").replace("\\r", "\r")
+    line = notices.line_for(sink, {"dropped.full": 3}, resource={"host": "a\r\nforged\r"})
+    text = line.decode() if isinstance(line, bytes) else line
+    assert "dropped" in text
+    assert "\r" not in text
+    assert "\nforged" not in text
+    assert text.endswith("\n")
 
 
 def test_drop_oldest(gate: Gate):

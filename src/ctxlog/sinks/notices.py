@@ -8,11 +8,13 @@ from time import time_ns
 from typing import TYPE_CHECKING, Any
 
 from ctxlog.clock import text_of
+from ctxlog.counting import counters
 from ctxlog.levels import WARNING
 from ctxlog.levels import name_of as level_name
 from ctxlog.limits import DEFAULT_LIMITS
 from ctxlog.names import EVENT, LEVEL, LOGGER, TIMESTAMP
 from ctxlog.plain import plain
+from ctxlog.renderers.foreign import drawn
 from ctxlog.renderers.json import JsonRenderer
 from ctxlog.sinks import last_resort
 from ctxlog.sinks.sink import Sink
@@ -61,10 +63,20 @@ def line_for(
         event[RESTARTED] = death
     if sink.wants_event:
         return event
-    renderer: Any = _json if sink.renderer is None else sink.renderer
-    render = getattr(renderer, "render", None)
-    line = render(event) if render is not None else renderer(None, "warning", event)
+    line = _rendered(sink, event)
     return line + b"\n" if isinstance(line, bytes) else f"{line}\n"
+
+
+def _rendered(sink: Sink, event: dict[str, Any]) -> bytes | str:
+    """Return the notice in its sink's format; as JSON where that fails: it must be said."""
+    renderer: Any = _json if sink.renderer is None else sink.renderer
+    own = getattr(renderer, "render", None)
+    try:
+        line: bytes | str = own(event) if own is not None else drawn(renderer, event, "warning")
+    except Exception as error:  # noqa: BLE001 - as on any line of the sink's
+        counters.add("errors.renderer")
+        return _json.render(last_resort.noted(event, last_resort.said("renderer", error)))
+    return line
 
 
 def say_lost(dropped: Mapping[str, int]) -> None:
