@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from typing import TYPE_CHECKING
 
@@ -152,3 +153,67 @@ def test_a_device_that_is_always_full():
         made.write(LINE)
     made.close()
     assert 0 == made.written
+
+
+@pytest.mark.parametrize("reused", [False, True])
+def test_a_descriptor_that_somebody_else_has_closed(sink: FileSink, tmp_path: Path, reused: bool):
+    """Lines go on into the file within a second; what has its number now is left alone, at the end too."""
+    sink.write(LINE)
+    number = sink._file.fileno()
+    os.close(number)
+    theirs = os.open(tmp_path / "theirs", os.O_RDWR | os.O_CREAT) if reused else None
+    if theirs is not None:
+        assert number == theirs
+        os.write(theirs, b"data")
+    look(sink)
+    with moved("errors.descriptor", "errors.reopen") as by:
+        sink.write(LINE)
+    assert {"errors.descriptor": 1, "errors.reopen": 0} == by
+    assert LINE * 2 == (tmp_path / "lines").read_bytes()
+    if theirs is not None:
+        os.close(sink._file.fileno())
+        other = os.open(tmp_path / "theirs", os.O_RDONLY)
+        assert other == sink._file.fileno()
+        sink.close()
+        assert b"data" == os.pread(other, 9, 0)
+        assert b"data" == os.pread(theirs, 9, 0)
+        os.close(other)
+        os.close(theirs)
+
+
+def test_a_descriptor_that_is_gone_with_its_path(sink: FileSink, tmp_path: Path):
+    """Nothing goes into what has its number now; lines are errors until the path can be opened."""
+    number = sink._file.fileno()
+    os.close(number)
+    theirs = os.open(tmp_path / "theirs", os.O_RDWR | os.O_CREAT)
+    assert number == theirs
+    (tmp_path / "lines").rename(tmp_path / "old")
+    (tmp_path / "lines").mkdir()
+    look(sink)
+    for _ in range(2):
+        with pytest.raises(OSError, match="Is a directory"):
+            sink.write(LINE)
+    assert b"" == os.pread(theirs, 9, 0)
+    (tmp_path / "lines").rmdir()
+    sink.write(LINE)
+    assert LINE == (tmp_path / "lines").read_bytes()
+    os.close(theirs)
+
+
+def test_a_pipe_in_the_place_of_the_file(sink: FileSink, tmp_path: Path):
+    """Nobody reads it: opening it would wait for ever. Lines go on into the old file."""
+    (tmp_path / "lines").rename(tmp_path / "old")
+    os.mkfifo(tmp_path / "lines")
+    look(sink)
+    with moved("errors.reopen") as by:
+        sink.write(LINE)
+    assert {"errors.reopen": 1} == by
+    assert LINE == (tmp_path / "old").read_bytes()
+
+
+def test_a_sink_that_nobody_closes(tmp_path: Path):
+    """Its descriptor goes with it."""
+    number = FileSink(tmp_path / "lines")._file.fileno()
+    gc.collect()
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(number)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import stat
+from contextlib import suppress
 from time import monotonic, sleep
 from typing import Any
 
@@ -25,7 +26,8 @@ class FileSink(Sink):
     """Lines to a file, one ``write`` each, appended; created with mode 0600, folders not made.
 
     Several processes may write one file: the kernel appends each line whole. A file that was moved
-    away is opened anew within a second of the next line, or by :meth:`reopen` at once.
+    away is opened anew within a second of the next line, or by :meth:`reopen` at once; so it is if
+    other code has closed its descriptor (``errors.descriptor`` moves).
 
     Args:
         path: opened at once, so that a wrong path is an error at configuration.
@@ -41,12 +43,12 @@ class FileSink(Sink):
         super().__init__(**options)
         self.path = os.path.abspath(path)  # noqa: PTH100 - the process may change its folder later
         fd = os.open(self.path, _FLAGS, MODE)
-        self._file = io.FileIO(fd, "wb")
-        self._regular = stat.S_ISREG(os.fstat(fd).st_mode)
+        # The object stays the same, for its `write` is handed on; the descriptor may be another
+        # one later. It is closed here, where it is known whether it still is this file's.
+        self._file = io.FileIO(fd, "wb", closefd=False)
+        self._know(fd)
         self.chunk_bytes = chunk_bytes(fd)
-        self.torn = self._ends_torn()
         self._look_at = monotonic() + LOOK_SECONDS
-        # the descriptor stays the same: another file is put under it
         self.__dict__["write"] = raw_write(self, self._file.write, self._look_now_and_then)
 
     @property
@@ -70,20 +72,39 @@ class FileSink(Sink):
         with io.FileIO(os.open(self.path, _FLAGS, MODE), "wb") as file:
             self._write_whole(file.write, data)
 
-    # -- a file that was moved ------------------------------------------------------------------
+    # -- a file that was moved, a descriptor that was closed --------------------------------------
+
+    def _know(self, fd: int) -> None:
+        """Remember which file it is: other code may close the descriptor, and open its own there."""
+        about = os.fstat(fd)
+        self._identity = (about.st_dev, about.st_ino)
+        self._regular = stat.S_ISREG(about.st_mode)
+        self.torn = self._ends_torn()
+
+    def _is_ours(self) -> bool:
+        try:
+            about = os.fstat(self._file.fileno())
+        except OSError:
+            return False
+        return (about.st_dev, about.st_ino) == self._identity
 
     def _look_now_and_then(self) -> None:
         now = monotonic()
-        if now < self._look_at or not self._regular:
+        if now < self._look_at:
             return
         self._look_at = now + LOOK_SECONDS
-        try:
-            there, ours = os.stat(self.path), os.fstat(self._file.fileno())  # noqa: PTH116
-            moved = (there.st_dev, there.st_ino) != (ours.st_dev, ours.st_ino)
-        except OSError:  # it is gone, or its folder is: the line must not pay for the look
-            moved = True
-        if moved:
-            self._put_anew()
+        if self._is_ours():
+            if not self._regular:
+                return
+            try:
+                there = os.stat(self.path)  # noqa: PTH116 - no pathlib needed
+                if (there.st_dev, there.st_ino) == self._identity:
+                    return
+            except OSError:  # it is gone, or its folder is: the line must not pay for the look
+                pass
+        else:
+            counters.add("errors.descriptor")
+        self._put_anew()
 
     def reopen(self) -> None:
         """Open the path anew: it was moved, and lines are to go into a new file.
@@ -95,17 +116,20 @@ class FileSink(Sink):
                 self._put_anew()
 
     def _put_anew(self) -> None:
+        old = self._file.fileno() if self._is_ours() else None
         try:
-            fd = os.open(self.path, _FLAGS, MODE)
+            # not to wait for a reader, if a pipe is there now
+            fd = os.open(self.path, _FLAGS | getattr(os, "O_NONBLOCK", 0), MODE)
         except OSError:
             counters.add("errors.reopen")
+            if old is None:  # not into what somebody else has open: each line asks for the path
+                self._file.close()
             return
-        try:
-            os.dup2(fd, self._file.fileno(), inheritable=False)
-        finally:
-            os.close(fd)
-        self._regular = stat.S_ISREG(os.fstat(self._file.fileno()).st_mode)
-        self.torn = self._ends_torn()
+        os.set_blocking(fd, True)
+        self._file.__init__(fd, "wb", closefd=False)  # type: ignore[misc] # it does not close the old
+        if old is not None:
+            os.close(old)
+        self._know(fd)
 
     # -- lines that were cut off ----------------------------------------------------------------
 
@@ -153,4 +177,10 @@ class FileSink(Sink):
     def close(self) -> None:
         """Close the file."""
         with self._lock:
+            if not self._file.closed and self._is_ours():
+                os.close(self._file.fileno())
             self._file.close()
+
+    def __del__(self) -> None:
+        with suppress(Exception):  # half made, or the interpreter is half gone
+            self.close()
