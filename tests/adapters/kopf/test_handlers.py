@@ -301,6 +301,7 @@ async def test_an_admission_request_has_the_ids_of_its_headers(lines: Lines):
     for event, handler in (("validated", "check"), ("mutated", "fill")):
         (line,) = lines.of(event=event)
         assert (trace, "w-7", handler) == (line["trace_id"], line["saw"], line["handler"])
+        assert "review-1" == line["k8s.admission.uid"]
         assert "Widget/shop/w-7" == line["k8s.object.ref"]
 
 

@@ -234,6 +234,20 @@ async def test_nothing_of_a_secret_that_is_handled_is_on_any_line(lines: Lines):
     assert [] == [line for line in lines if NEEDLE in json.dumps(line, default=str)]
 
 
+def check_refusal(lines: Lines) -> None:
+    """A refusal is an answer: it closes without an error, and says what was answered."""
+    closing = lines.of(event="reconcile")
+    assert len(closing) == len({line["reconcile_id"] for line in closing})
+    (refusal,) = [line for line in closing if line["outcome"] != "success"]
+    assert {
+        "outcome": "refused", "level": "info", "k8s.admission.uid": "review-3",
+        "k8s.admission.code": 403, "k8s.admission.message": "not this one",
+    }.items() <= refusal.items()  # fmt: skip
+    assert not {name for name in refusal if name.startswith("exception")}
+    (kopfs,) = [line for line in lines if "failed permanently" in line["event"]]
+    assert "review-3" == kopfs["k8s.admission.uid"]
+
+
 async def test_a_real_webhook_server_with_many_requests_at_once(lines: Lines):
     """Each line has the ids and the object of its own request; credentials are on none."""
     registry = kopf.OperatorRegistry()
@@ -242,7 +256,7 @@ async def test_a_real_webhook_server_with_many_requests_at_once(lines: Lines):
     def check(name: str, **_: Any) -> None:
         log.info("checked", saw=name)
         if name == "w-3":
-            raise kopf.AdmissionError("not this one")
+            raise kopf.AdmissionError("not this one", code=403)
 
     @kopf.on.mutate("widgets", id="fill", registry=registry)
     async def fill(name: str, patch: Any, **_: Any) -> None:
@@ -301,5 +315,7 @@ async def test_a_real_webhook_server_with_many_requests_at_once(lines: Lines):
         assert f"{number:032x}" == line["trace_id"]
         assert f"request-{number}" == line["request_id"]
         assert f"Widget/shop/w-{number}" == line["k8s.object.ref"]
+        assert f"review-{number}" == line["k8s.admission.uid"]
     assert 100 == len(lines.of(event="reconcile"))
+    check_refusal(lines)
     assert [] == [line for line in lines if "the-token" in json.dumps(line, default=str)]

@@ -18,6 +18,7 @@ from ctxlog.adapters.kopf.wrappers import (
     around_event,
     around_function,
     around_handler,
+    around_review,
 )
 from ctxlog.context.providers import add_provider, remove_provider
 from ctxlog.errors import UsageError
@@ -49,6 +50,12 @@ PARTS: tuple[tuple[str, str, frozenset[str], Callable[..., Any]], ...] = (
         around_function,
     ),
     (f"{_CORE}.engines.daemons", "_runner", frozenset({"cause", "handler"}), around_daemon),
+    (
+        f"{_CORE}.engines.admission",
+        "serve_admission_request",
+        frozenset({"request", "headers"}),
+        around_review,
+    ),
 )
 
 

@@ -23,7 +23,7 @@ from ctxlog.kubernetes.reconcile import (
 )
 from ctxlog.levels import DEBUG, INFO, WARNING
 from ctxlog.operations import SUCCESS
-from ctxlog.texts import NAME_CHARS
+from ctxlog.texts import NAME_CHARS, cut, safe_str
 
 if TYPE_CHECKING:
     from typing import Self
@@ -35,6 +35,11 @@ if TYPE_CHECKING:
 ORIGIN = "_ctxlog_origin"
 RETRIED = "retry"
 INDEX = "index"
+#: What a webhook's ``AdmissionError`` is: an answer, not a failure.
+REFUSED, REFUSAL = "refused", "AdmissionError"
+ADMISSION_UID = "k8s.admission.uid"
+ADMISSION_CODE = "k8s.admission.code"
+ADMISSION_MESSAGE = "k8s.admission.message"
 #: The closing line's event of what handles no object: start-up, cleanup, logins, probes.
 ACTIVITY = "activity"
 
@@ -86,14 +91,48 @@ def _kind(resource: Any) -> str | None:
     return kind if isinstance(kind, str) else None
 
 
-class Cycle(entry):
+class _Opened(entry):
+    """An entry that handlers go on with: its fields are known before it is entered."""
+
+    __slots__ = ("carried", "fields")
+
+    fields: Fields
+    carried: Carried
+
+    def __enter__(self) -> Self:
+        CURRENT.set(Frame(self.fields, CURRENT.get(), self, enter_carried(self.carried)))
+        return self
+
+
+class Review(_Opened):
+    """The block that the answer to an admission request is, with the API server's id of it."""
+
+    __slots__ = ()
+
+    def __init__(self, request: Any, headers: Any) -> None:
+        asked = request["request"]
+        body = asked.get("object")
+        bound = identify(asked.get("oldObject") if body is None else body)
+        bound[RECONCILE_ID] = new_reconcile_id()
+        uid = asked.get("uid")
+        if isinstance(uid, str):
+            bound[ADMISSION_UID] = cut(uid, NAME_CHARS)
+        self._fill(bound, _lower(headers), None, "auto")
+        self.fields, self.carried = self.open(EMPTY)
+
+    def handles(self, _body: Any) -> bool:
+        """Say that what is handled in it is what was asked about."""
+        return True
+
+
+class Cycle(_Opened):
     """The block that the handling of one event is: kopf's own lines are written in it.
 
     An entry that is a new trace, or the annotation's: never that of what the operator was started
     under.
     """
 
-    __slots__ = ("_body", "carried", "fields")
+    __slots__ = ("_body",)
 
     def __init__(self, raw_event: Any, resource: Any, annotation: str | None) -> None:
         body = raw_event.get("object")
@@ -103,10 +142,6 @@ class Cycle(entry):
         self._body = body
         self._fill(bound, inbound, None, "new" if inbound is None else "auto")
         self.fields, self.carried = self.open(EMPTY)
-
-    def __enter__(self) -> Self:
-        CURRENT.set(Frame(self.fields, CURRENT.get(), self, enter_carried(self.carried)))
-        return self
 
     def handles(self, body: Any) -> bool:
         """Say whether this is the object of the cycle's event, as it was then."""
@@ -189,6 +224,9 @@ class Handling(Unit):
     def failed(self, error: BaseException) -> None:
         """The function has raised: the closing line is written now."""
         remember_own(error, self)
+        if self._work is not None and REFUSAL in _kinds(error):
+            self._work.facts[ADMISSION_CODE] = getattr(error, "code", None)
+            self._work.facts[ADMISSION_MESSAGE] = safe_str(error)
         self.ended(error)
         back_to(self._first)
 
@@ -196,13 +234,19 @@ class Handling(Unit):
         """Return what kopf makes of an error: a retry is no failure."""
         if error is None:
             return SUCCESS, DEBUG if self._quiet else INFO, None
-        kinds = {kind.__name__ for kind in type(error).__mro__}
+        kinds = _kinds(error)
+        if REFUSAL in kinds:
+            return REFUSED, INFO, None
         if "HandlerChildrenRetry" in kinds:
             return RETRIED, INFO, None
         if "TemporaryError" in kinds:
             return RETRIED, WARNING, error
         outcome, level, shown = super().judge(error)
         return outcome, DEBUG if self._quiet and level == INFO else level, shown
+
+
+def _kinds(error: BaseException) -> set[str]:
+    return {kind.__name__ for kind in type(error).__mro__}
 
 
 def _module_of(handler: Any) -> str:
@@ -213,12 +257,13 @@ def _module_of(handler: Any) -> str:
     return module if isinstance(module, str) else "kopf"
 
 
-def cycle_here() -> Cycle | None:
-    """Return the event's cycle that this is part of."""
+def opened_here() -> Cycle | Review | None:
+    """Return the event's cycle, or the admission request, that this is part of."""
     frame: Frame | None = CURRENT.get()
     while frame is not None:
-        if type(frame.owner) is Cycle:
-            return frame.owner
+        owner: Any = frame.owner
+        if type(owner) is Cycle or type(owner) is Review:
+            return owner
         frame = frame.parent
     return None
 
@@ -226,33 +271,33 @@ def cycle_here() -> Cycle | None:
 def handling_of(cause: Any, handler: Any, retry: object, annotation: str | None) -> Handling:
     """Return the block that one run of a handler is.
 
-    Inside of an event's cycle it goes on with the cycle's ids; what others have bound in the cycle
-    does not show, a live span stays current. A daemon's or timer's run, and what has no cycle, is a
+    Inside of an event's cycle, or of an admission request, it goes on with that one's ids; what
+    others have bound in it does not show, a live span stays current. A daemon's or timer's run, and what has no cycle, is a
     new root; linked, where it was spawned by somebody.
     """
     daemon = hasattr(cause, "stopper")
     headers = getattr(cause, "headers", None)
     body = getattr(cause, "body", None)
-    if not daemon and headers is None and body is not None:
-        cycle = cycle_here()
-        if cycle is not None and cycle.handles(body):
-            values = _run_of(cycle.fields.values.copy(), cause, handler, retry)
+    if not daemon and body is not None:
+        opened = opened_here()
+        if type(opened) is (Cycle if headers is None else Review) and opened.handles(body):
+            values = _run_of(opened.fields.values.copy(), cause, handler, retry)
             context = live_context()
             if context is None:
-                return Handling(Fields(values, cycle.fields.ids), cycle.carried, handler)
-            ids = ids_in(context) or cycle.fields.ids
+                return Handling(Fields(values, opened.fields.ids), opened.carried, handler)
+            ids = ids_in(context) or opened.fields.ids
             return Handling(Fields(values, ids), ((ACCESSOR, context),), handler)
     fields = told(cause, handler, retry)
     fields[RECONCILE_ID] = new_reconcile_id()
     if headers is not None:  # an admission request: its own ids
-        opened = entry(_lower(headers), fields)
+        own = entry(_lower(headers), fields)
     elif daemon:
         origin: Snapshot | None = getattr(cause, ORIGIN, None)
-        opened = entry(None, fields, link=origin or snapshot(), trace="new")
+        own = entry(None, fields, link=origin or snapshot(), trace="new")
     else:
-        opened = entry.of(fields, None if annotation is None else _annotated(body, annotation))
+        own = entry.of(fields, None if annotation is None else _annotated(body, annotation))
     name = ACTIVITY if body is None else EVENT
-    return Handling(*opened.open(EMPTY), handler, name, opened)
+    return Handling(*own.open(EMPTY), handler, name, own)
 
 
 def entry_of_daemon(cause: Any, handler: Any) -> entry:

@@ -1,4 +1,4 @@
-"""Wrappers: what stands in for four private functions of kopf. Each is guarded by itself.
+"""Wrappers: what stands in for five private functions of kopf. Each is guarded by itself.
 
 =====================================  ============================================================
 ``processing.process_resource_event``  an event's whole handling: an entry, with kopf's own lines
@@ -7,6 +7,7 @@
 ``invocation.invoke``                  the handler's function: the closing line, and the entry if
                                        the one above is missing
 ``daemons._runner``                    a daemon's or timer's life: a new root, linked
+``admission.serve_admission_request``  the answer to an admission request: an entry, with its ids
 =====================================  ============================================================
 
 Whatever goes wrong on our side, kopf's function is called as if we were not there.
@@ -19,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from ctxlog.adapters.kopf import posting, root
 from ctxlog.adapters.kopf.processes import settings_for
-from ctxlog.adapters.kopf.units import Cycle, Handling, entry_of_daemon, handling_of
+from ctxlog.adapters.kopf.units import Cycle, Handling, Review, entry_of_daemon, handling_of
 from ctxlog.context.fields import CURRENT
 from ctxlog.counting import counters
 
@@ -132,3 +133,15 @@ def around_daemon(original: Original, state: State) -> Original:
             return await original(*args, **kwargs)
 
     return runner
+
+
+def around_review(original: Original, state: State) -> Original:
+    """Wrap the answer to one admission request."""
+
+    async def serve_admission_request(request: Any, *args: Any, **kwargs: Any) -> Any:
+        if not state.active:
+            return await original(request, *args, **kwargs)
+        with _made(Review, request, kwargs.get("headers")):
+            return await original(request, *args, **kwargs)
+
+    return serve_admission_request
