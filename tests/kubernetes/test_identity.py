@@ -97,6 +97,34 @@ def test_a_cluster_scoped_object_has_a_key_without_namespace():
     assert "Node/n-1" == identify({"kind": "Node", "metadata": {"name": "n-1"}})["k8s.object.ref"]
 
 
+OWNER = {"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "db", "uid": "u-1"}
+
+
+@pytest.mark.parametrize("owner", [
+    {**OWNER, "controller": True},
+    {**OWNER, "blockOwnerDeletion": False},
+    client.V1OwnerReference(api_version="apps/v1", kind="ReplicaSet", name="db", uid="u-1"),
+])  # fmt: skip
+def test_an_owner_reference_joins_with_its_object_or_has_no_key(owner: Any):
+    """It does not say the namespace: a key without one would be a cluster-scoped object's."""
+    known = identify(owner)
+    assert ("db", "u-1") == (known["k8s.object.name"], known["k8s.object.uid"])
+    assert "k8s.object.ref" not in known
+    there = identify(owner, namespace="shop")
+    assert ("shop", "ReplicaSet/shop/db") == (
+        there["k8s.object.namespace"],
+        there["k8s.object.ref"],
+    )
+
+
+@pytest.mark.parametrize("thing", [{"kind": "Node", "name": "n-1"}, "n-1"])
+def test_a_reference_is_in_the_namespace_that_is_given(thing: Any):
+    """One that is told, where the thing does not say; metadata without a namespace says that it is in none."""
+    assert "Node/shop/n-1" == identify(thing, kind="Node", namespace="shop")["k8s.object.ref"]
+    whole = {"kind": "Node", "metadata": {"name": "n-1"}}
+    assert "Node/n-1" == identify(whole, namespace="shop")["k8s.object.ref"]
+
+
 def test_no_object_is_no_fields():
     """Activities have none, and that is no problem."""
     assert {} == identify(None)

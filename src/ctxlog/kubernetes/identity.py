@@ -30,7 +30,12 @@ _kinds: dict[type, str | None] = {}  # of a client library's classes: a few hund
 
 
 def identify(
-    thing: object, /, *, kind: str | None = None, api_version: str | None = None
+    thing: object,
+    /,
+    *,
+    kind: str | None = None,
+    api_version: str | None = None,
+    namespace: str | None = None,
 ) -> dict[str, object]:
     """Return the fields that say which object this is; what is not known is left out.
 
@@ -43,12 +48,17 @@ def identify(
             it, or a key: ``"namespace/name"`` or ``"name"``. ``None`` is no object: no fields.
         kind: its kind, where the thing itself does not say.
         api_version: the same of its API version.
+        namespace: the same of a reference's namespace. An ``OwnerReference`` never does: it is its dependent's,
+            or none; where it is not given, there is no ``k8s.object.ref``.
 
     Example:
         >>> identify("shop/db-0", kind="Pod")
         {'k8s.object.kind': 'Pod', 'k8s.object.namespace': 'shop', 'k8s.object.name': 'db-0', 'k8s.object.ref': 'Pod/shop/db-0'}
         >>> identify({"kind": "Pod"})
         {'k8s.object.kind': 'Pod', 'k8s.object.problem': 'no metadata'}
+        >>> owner = {"kind": "ReplicaSet", "name": "db", "uid": "u-1", "controller": True}
+        >>> identify(owner, namespace="shop")["k8s.object.ref"]
+        'ReplicaSet/shop/db'
     """
     if thing is None:
         return {}
@@ -57,7 +67,7 @@ def identify(
             fields = _as_sent(thing, kind)
             if fields is not None:
                 return fields
-        return _identity(thing, kind, api_version)
+        return _placed(_identity(thing, kind, api_version), thing, namespace)
     except Exception as error:  # noqa: BLE001 - a mapping of somebody's own may do anything
         return {PROBLEM: f"unreadable: {type(error).__name__}"}
 
@@ -119,6 +129,32 @@ def _identity(thing: Any, kind: str | None, api_version: str | None) -> dict[str
         _text(metadata.get("uid")),
         _text(metadata.get("resourceVersion") or metadata.get("resource_version")),
     )
+
+
+def _is_whole(thing: Any) -> bool:
+    """Say whether it has metadata: without a namespace there it is in none."""
+    return "metadata" in thing if _is_mapping(thing) else hasattr(thing, "metadata")
+
+
+def _is_owner(thing: Any) -> bool:
+    """Say whether it is an ``OwnerReference``, which is silent about the namespace."""
+    if _is_mapping(thing):
+        return "controller" in thing or "blockOwnerDeletion" in thing
+    return hasattr(thing, "block_owner_deletion")
+
+
+def _placed(fields: dict[str, object], thing: Any, namespace: str | None) -> dict[str, object]:
+    """Return an identity in the namespace it is told; without a ref, if nobody knows which it is in."""
+    if NAMESPACE in fields or _is_whole(thing) or (namespace is None and not _is_owner(thing)):
+        return fields
+    reference = fields.pop(REF, None)
+    namespace = _text(namespace)
+    if namespace is None:
+        return fields
+    known = {NAMESPACE: namespace, **fields}
+    if reference is not None:
+        known[REF] = ref(str(fields[KIND]), namespace, str(fields[NAME]))
+    return known
 
 
 def _is_mapping(thing: object) -> TypeGuard[Mapping[str, Any]]:
