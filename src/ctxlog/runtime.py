@@ -42,6 +42,7 @@ class Runtime:
     Attributes:
         emit: ``(logger, level, event, args, fields)``; what every logger calls.
         pipeline: the configured one, ``None`` before ``configure``.
+        controlled: whether control has set the global level: it beats the switch.
         switched: the level of a command line's switch, asked for since control last looked.
     """
 
@@ -52,6 +53,7 @@ class Runtime:
         self.lock = RLock()
         forking.track(self)
         self._level = INFO
+        self.controlled = False
         self.switched: int | None = None
         self._levels: dict[str, int] = {}
         self._channels: WeakValueDictionary[str, Channel] = WeakValueDictionary()
@@ -150,6 +152,7 @@ class Runtime:
             self._chosen = None  # whoever chose did so for the configuration before
             emit = self._emit_for(pipeline)  # the step that can fail comes first
             self._level, self._levels, self.switched = level, dict(levels), None
+            self.controlled = False
             self._swap(pipeline, emit)
 
     def _emit_for(self, pipeline: Pipeline | None) -> Callable[..., None]:

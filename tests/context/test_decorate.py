@@ -26,6 +26,7 @@ from ctxlog.context.snapshot import snapshot
 from ctxlog.counting import counters
 from ctxlog.entries import entry
 from ctxlog.errors import UsageError
+from ctxlog.kubernetes.reconcile import reconcile
 from ctxlog.operations import operation
 from ctxlog.propagation.callbacks import as_function
 from tests.context.things import Tenant, tenant
@@ -677,7 +678,7 @@ def test_a_collected_generator_leaves_the_context_it_is_collected_in_alone():
 
 
 @pytest.mark.parametrize("makes", [contextmanager, asynccontextmanager], ids=lambda of: of.__name__)
-@pytest.mark.parametrize("block", [scope(own=1), entry(own=1), operation("own")], ids=repr)
+@pytest.mark.parametrize("block", [scope(own=1), entry(own=1), operation("own"), reconcile("a/b")], ids=repr)
 def test_above_contextmanager_is_misuse(makes: Any, block: Any):
     """It would end before the block begins, and what the body binds would stay with the caller."""
 

@@ -59,6 +59,7 @@ def apply(settings: Mapping[str, Any]) -> None:
             _base.level = runtime.switched
         runtime.switched = None
         _base.configured = pipeline.resource
+        runtime.controlled = asked.level is not None
         base = _base.level if asked.level is None else asked.level
         by_name = {**_base.levels, **asked.levels}
         runtime.set_levels(base, by_name, asked.debugged, _sampled(pipeline, asked))

@@ -430,6 +430,25 @@ async def test_a_level_that_was_set_since_stays_when_a_sink_is_added(switched: L
     assert log.is_enabled_for("debug"), "another configuration: the switch is over it"
 
 
+def test_a_level_that_control_has_set_beats_a_switch_that_comes_after(lines: Lines):
+    """Also where the file was read before the adapter is there; without it, the switch holds."""
+    before = logging.root.level
+    adapter.uninstall()
+    ctxlog.configure(level="info", sinks=[{"target": lines.append, "renderer": "event"}])
+    try:
+        control.apply({"level": "error"})
+        adapter.install()
+        kopf.configure(debug=True)
+        assert not log.is_enabled_for("warning")
+        assert logging.DEBUG != logging.root.level
+        control.reset()
+        assert log.is_enabled_for("debug")
+        assert logging.DEBUG == logging.root.level
+    finally:
+        adapter.uninstall()
+        logging.root.setLevel(before)
+
+
 def test_a_switch_holds_where_a_control_file_was_applied_before(lines: Lines):
     """As if it had been asked for before: it is over what is configured, below what is applied."""
     before = logging.root.level

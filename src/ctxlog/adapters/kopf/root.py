@@ -67,9 +67,10 @@ def keep() -> None:
         return
     if _root.level is not None and configured is not None and _root.set_for is not configured:
         _root.set_for = configured
-        runtime.set_level(None, _root.level)
         runtime.switched = _root.level
-        _set_root(_root.level)
+        if not runtime.controlled:
+            runtime.set_level(None, _root.level)
+        _set_root(runtime.levels()[0])
     if not _writes_logging():
         return  # nobody else would show these lines
     _root.kept_for = configured
