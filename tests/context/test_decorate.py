@@ -678,7 +678,9 @@ def test_a_collected_generator_leaves_the_context_it_is_collected_in_alone():
 
 
 @pytest.mark.parametrize("makes", [contextmanager, asynccontextmanager], ids=lambda of: of.__name__)
-@pytest.mark.parametrize("block", [scope(own=1), entry(own=1), operation("own"), reconcile("a/b")], ids=repr)
+@pytest.mark.parametrize(
+    "block", [scope(own=1), entry(own=1), operation("own"), reconcile("a/b")], ids=repr
+)
 def test_above_contextmanager_is_misuse(makes: Any, block: Any):
     """It would end before the block begins, and what the body binds would stay with the caller."""
 
