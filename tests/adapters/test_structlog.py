@@ -5,15 +5,22 @@ from __future__ import annotations
 import io
 import json
 import logging
+import pickle
 import subprocess
 import sys
 import threading
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import structlog
 from hypothesis import given
-from structlog.contextvars import bind_contextvars, bound_contextvars, clear_contextvars
+from structlog.contextvars import (
+    bind_contextvars,
+    bound_contextvars,
+    clear_contextvars,
+    get_contextvars,
+)
 
 import ctxlog
 from ctxlog.adapters.structlog import LoggerFactory, add_context, deliver
@@ -237,3 +244,30 @@ def test_anything_is_one_valid_line(event: dict[Any, Any]):
     named = {k: v for k, v in named.items() if k not in {"event", "self", "level"}}
     log.info("x", **named)
     assert 1 == len(lines(out))
+
+
+@pytest.fixture
+def stray_name() -> Iterator[None]:
+    """A name that is no text in structlog's registry, as only code that writes there itself leaves."""
+    var: ContextVar[Any] = ContextVar("structlog_stray")
+    var.set("s")
+    structlog.contextvars._CONTEXT_VARS[7] = var  # type: ignore[index]
+    yield
+    structlog.contextvars._CONTEXT_VARS.pop(7, None)  # type: ignore[call-overload]
+
+
+@pytest.mark.usefixtures("stray_name")
+def test_a_name_in_structlogs_registry_that_is_no_text_costs_nobody_the_rest():
+    """It shows as text; what was bound properly shows and travels, also to another process."""
+    with bound_contextvars(good=1):
+        out = configured()
+        ctxlog.get_logger("shop").info("x")
+        taken = ctxlog.snapshot()
+        (line,) = lines(out)
+        assert (1, "s") == (line["good"], line["7"])
+        assert "ctxlog.errors" not in line
+        sent = taken.to_bytes()
+        pickled = pickle.dumps(taken)
+    structlog.contextvars._CONTEXT_VARS.pop(7)  # type: ignore[call-overload]
+    assert 1 == ctxlog.Snapshot.from_bytes(sent).run(get_contextvars)["good"]
+    assert 1 == pickle.loads(pickled).run(get_contextvars)["good"]

@@ -13,6 +13,7 @@ from contextvars import ContextVar
 from ctxlog.context.accessors import MISSING, register_accessor
 from ctxlog.context.fields import thaw
 from ctxlog.freezing import freeze_fields
+from ctxlog.texts import safe_str
 from ctxlog.values import SCALARS
 
 TYPE_CHECKING = False
@@ -129,8 +130,13 @@ def _structlog_values(registry: Any = None) -> Values | None:
     for name, var in tuple(registry.items()):
         value = var.get(...)
         if value is not ...:
-            found[name.removeprefix(_PREFIX)] = value
+            found[_bound_as(name)] = value
     return found or None
+
+
+def _bound_as(key: Any) -> str:
+    """Return what a key of structlog's registry is bound as; one that is no text, as text."""
+    return (key if type(key) is str else safe_str(key)).removeprefix(_PREFIX)
 
 
 def faithful(value: Any, depth: int = 16) -> bool:
@@ -185,7 +191,7 @@ class StructlogAccessor:
         """Return what is bound, normalised; what is none of the plain types is named."""
         from ctxlog.context.border import leaving  # here: only what leaves the process needs it
 
-        bound = {key.removeprefix(_PREFIX): item for key, item in value.items()}
+        bound = {_bound_as(key): item for key, item in value.items()}
         for name, item in bound.items():
             if type(item) not in SCALARS and not faithful(item):
                 replaced(f"{self.name}.{name}")
@@ -218,11 +224,11 @@ def _set(bound: Mapping[str, object]) -> None:
     for key, var in list(registry.items()):
         if key not in bound and var.get(...) is not ...:
             var.set(...)
-    fresh = {key.removeprefix(_PREFIX): item for key, item in bound.items() if key not in registry}
+    fresh = {_bound_as(key): item for key, item in bound.items() if key not in registry}
     if fresh:
         _modules[STRUCTLOG].bind_contextvars(**fresh)
     for key, item in bound.items():
-        registry[key].set(item)
+        registry[key if key in registry else f"{_PREFIX}{_bound_as(key)}"].set(item)
 
 
 class LoguruAccessor:
