@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import copy
 import inspect
 import pickle
@@ -19,6 +20,7 @@ from ctxlog.context.fields import policy
 from ctxlog.context.providers import add_provider, remove_provider
 from ctxlog.errors import UsageError
 from ctxlog.logger import BoundLogger, get_logger
+from ctxlog.testing import capture
 from tests.kit import configured, moved
 from tests.strategies import BoomError
 
@@ -228,6 +230,50 @@ def registered() -> Generator[ContextVar[int]]:
     finally:
         remove_provider(provider)
         unregister_accessor("user")
+
+
+def test_a_lone_keyword_event_is_the_event():
+    """``info(event="x")`` says x, as with structlog; beside a positional one it is a field."""
+    log = get_logger("shop")
+    with configured() as written:
+        log.info(event="lone", n=1)
+        log.exception(event="failed")
+        log.log("info", event=("odd", 1))
+        log.info("said", event="field")
+        asyncio.run(log.ainfo(event="later"))
+    events = written.events
+    assert ["lone", "failed", "['odd', 1]", "said", "later"] == [line["event"] for line in events]
+    assert [None, None, None, "field", None] == [line.get("fields.event") for line in events]
+    assert 1 == events[0]["n"]
+
+
+def test_a_lone_keyword_among_names_that_cannot_be_compared():
+    """A name that raises when it is compared costs itself, never the caller."""
+
+    class Odd(str):
+        __slots__ = ()
+
+        def __hash__(self) -> int:
+            return hash("event")
+
+        def __eq__(self, other: object) -> bool:
+            raise BoomError("no")
+
+    with configured() as written:
+        get_logger("shop").info(**{Odd("odd"): 1})  # type: ignore[arg-type] # that it is a name
+        get_logger("shop").info("said", n=2, **{Odd("odd"): 1})  # type: ignore[arg-type] # as above
+    first, second = written.events
+    assert ("None", 1) == (first["event"], first["odd"])
+    assert ("said", 1, 2) == (second["event"], second["odd"], second["n"])
+    assert ["pipeline: BoomError: no"] == first["ctxlog.errors"] == second["ctxlog.errors"]
+
+
+def test_a_lone_keyword_event_is_what_a_test_sees():
+    """A capture knows it as the event, with a configuration and without one."""
+    for configure in (configured, contextlib.nullcontext):
+        with configure(), capture() as seen:
+            get_logger("shop").info(event="lone", n=1)
+        assert 1 == seen.one(event="lone")["n"]
 
 
 def test_a_snapshot_whose_ids_cannot_be_read(monkeypatch):

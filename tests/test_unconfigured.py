@@ -178,3 +178,11 @@ def test_arguments_that_do_not_fit_are_said_once_by_our_handler(host):
         logging.getLogger("lib").removeHandler(handler)
     assert ("%d", ["x"]) == (out.event["event"], out.event["positional_args"])
     assert "positional_args~2" not in out.event
+
+
+def test_a_lone_keyword_event_is_the_message(host):
+    """As when configured; no record says None."""
+    ctxlog.get_logger("lib").info(event="lone", n=1)
+    (record,) = host.records
+    assert ("lone", 1) == (record.getMessage(), record.n)
+    assert "fields.event" not in record.__dict__

@@ -20,6 +20,7 @@ from ctxlog.context.providers import foreign_providers, providers
 from ctxlog.context.spans import current_ids
 from ctxlog.encoder import encoder_for
 from ctxlog.line import Line
+from ctxlog.message import event_of
 from ctxlog.ordinary import SIMPLE, WALKED, ordinary
 from ctxlog.renderers.json import DEL, dumps, escape
 from ctxlog.sinks.last_resort import said
@@ -55,6 +56,8 @@ def build(pipeline: Pipeline) -> Callable[..., None]:
 
     def full(logger: Logger, level: int, event: object, args: tuple[Any, ...], fields: Any) -> None:
         pinned = logger.pinned
+        if event is None:
+            event = event_of(event, args, fields)
         line = Line(logger.name, level, event, args, fields, logger.fields)
         if pinned is None:
             return process(line)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ctxlog.counting import counters
+from ctxlog.names import EVENT
 from ctxlog.objects import is_model
 from ctxlog.texts import bytes_text, safe_str
 from ctxlog.values import Lazy
@@ -21,6 +22,23 @@ TEXT = 4_096
 #: Lazy values that give a lazy value, one after the other: it may be itself.
 LAZY = 4
 _CONTAINERS = (dict, list, tuple, set, frozenset)
+
+
+def event_of(event: object, args: tuple[Any, ...], fields: dict[str, Any]) -> object:
+    """Return what a call says: without a positional event its field ``event``, as structlog does.
+
+    That one is taken out of ``fields``.
+
+    Example:
+        >>> event_of(None, (), {"event": "paid"}), event_of("paid", (), {"event": "mine"})
+        ('paid', 'paid')
+    """
+    if event is not None or args or not fields:
+        return event
+    try:
+        return fields.pop(EVENT, None)
+    except Exception:  # noqa: BLE001 - a name whose comparison raises; it is dealt with further on
+        return event
 
 
 def text_of(event: Any, value_of: ValueOf) -> str:

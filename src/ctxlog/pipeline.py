@@ -31,6 +31,7 @@ from ctxlog.processors import CallSite, Clean
 from ctxlog.redact import Redaction
 from ctxlog.schemas import OTEL, Schema
 from ctxlog.sinks.last_resort import said
+from ctxlog.texts import exact
 from ctxlog.walk import is_mapping
 
 if TYPE_CHECKING:
@@ -272,7 +273,9 @@ class Pipeline(Assembler):
             line.context = CURRENT.get().fields
             line.ids = line.context.ids
         own = {} if line.bound is None else line.bound.values
-        rest = {**self.resource, **line.context.values, **own, **line.given()}
+        # as exact text: a name whose comparison raises may be what failed
+        given = {exact(name): value for name, value in line.given().items()}
+        rest = {**self.resource, **line.context.values, **own, **given}
         names.move(rest, names.RESERVED_BESIDE_IDS)
         line.stamp_ns = None  # what was given may be what failed
         event = {**self._head(line, text_of(line.said, self.cleaner.value)), **rest}

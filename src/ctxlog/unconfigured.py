@@ -16,7 +16,7 @@ from ctxlog.context.resource import get_resource
 from ctxlog.context.spans import current_ids
 from ctxlog.counting import counters
 from ctxlog.freezing import freeze_fields
-from ctxlog.message import put_in, shown, text_of
+from ctxlog.message import event_of, put_in, shown, text_of
 from ctxlog.processors import CallSite, Clean
 from ctxlog.stamps import ATTRIBUTE, Call, Stamp, stamp_now
 from ctxlog.tracebacks import resolve
@@ -54,6 +54,7 @@ def _record(  # noqa: PLR0913 - what a logger passes on
     args: tuple[Any, ...],
     fields: dict[str, Any],
 ) -> logging.LogRecord:
+    event = event_of(event, args, fields)
     call = {name: fields.pop(name) for name in names.CALL.intersection(fields)}
     error = resolve(call.get("exc_info"))
     stack = stack_of(call.get("stack_info"))

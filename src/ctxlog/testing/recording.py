@@ -23,6 +23,7 @@ from ctxlog.counting import counters
 from ctxlog.freezing import freeze_fields
 from ctxlog.levels import name_of
 from ctxlog.loading import forget, when_loaded
+from ctxlog.message import event_of
 from ctxlog.pipeline import Pipeline
 from ctxlog.propagation.patching import Patch
 from ctxlog.runtime import runtime
@@ -187,6 +188,7 @@ def _around_emit(emit: Callable[..., None]) -> Callable[..., None]:
             emit(logger, level, event, args, fields)
             return
         _busy.on = True  # what is read here may log by itself
+        event = event_of(event, args, fields)
         try:
             pinned = logger.pinned
             stamp = _stamp_here() if pinned is None else Stamp(pinned.fields, pinned.ids)
@@ -264,6 +266,7 @@ def _before_structlog(
         wrapped = getattr(logger, "_logger", None)
         name = getattr(wrapped, "name", None)
         level = _METHODS.get(method, 20)
+        event = event_of(event, args, fields)
         merged = {**dict(getattr(logger, "_context", {})), **fields}
         _tell(Record("structlog", name if isinstance(name, str) else "root", level, event, args,
                      _copied(merged), None, _stamp_here(), Place.here(3), name_of(level)))  # fmt: skip

@@ -74,4 +74,4 @@ def _line(event: Event) -> str:
     at = f" ({event.place.at})" if event.place else ""
     level, logger = event.get("level"), event.get("logger")
     said = " ".join(filter(None, (text, fields)))
-    return f"   {time} {level:8} {logger}{by}: {said}{at}"
+    return f"   {time} {level!s:8} {logger}{by}: {said}{at}"
