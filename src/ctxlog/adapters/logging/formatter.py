@@ -6,6 +6,7 @@ import copy
 import logging
 import re
 import string
+from operator import index
 from typing import TYPE_CHECKING, Any, Literal
 
 from ctxlog import names
@@ -19,7 +20,8 @@ from ctxlog.renderers.escaping import escape_text
 from ctxlog.runtime import runtime
 from ctxlog.stamps import stamp_now
 from ctxlog.targets import is_text
-from ctxlog.texts import safe_str
+from ctxlog.texts import exact, safe_repr, safe_str
+from ctxlog.values import SCALARS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -38,7 +40,8 @@ class Formatter(logging.Formatter):
 
     Without ``fmt`` a record becomes the line that ctxlog's pipeline would write. With one it is
     ``logging.Formatter``, whose format may name what is bound: ``%(request_id)s`` shows ``-`` where
-    nothing is.
+    nothing is. What a value holds is escaped, the message's line breaks too, so that none begins a
+    line of its own; a traceback is many lines, as ``logging`` writes it, and the rest of it escaped.
 
     Args:
         fmt: a text format.
@@ -79,6 +82,7 @@ class Formatter(logging.Formatter):
         super().__init__(fmt, datefmt, style, validate, defaults=defaults)
         self._chain: Chain | None = None
         self._named: tuple[str, ...] = ()
+        self._used: tuple[str, ...] = ()
         if fmt is None:
             self._chain = Chain(
                 "json" if renderer is None or is_text(renderer, "auto") else renderer, schema
@@ -87,19 +91,96 @@ class Formatter(logging.Formatter):
             message = "a Formatter has a text format (fmt) or a renderer and schema, not both"
             raise UsageError(message)
         else:
+            self._used = _names_in(self)
             self._named = tuple(n for n in named_in(self) if n not in (defaults or ()))
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the record as text, without a newline at its end."""
         if self._chain is None:
-            return super().format(with_context(record, self._named))
+            shown = with_context(record, self._named)
+            if isinstance(shown.exc_text, str):  # what another formatter has left there
+                shown = copy.copy(shown)
+                shown.exc_text = _escaped_lines(shown.exc_text)
+            return super().format(shown)
         line = self._chain.line_of(record)
         text = line.decode() if isinstance(line, bytes) else line or ""
         return text.removesuffix("\n")
 
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
+        """Return the record by the format, its values escaped."""
+        changed: dict[str, Any] = {}
+        held = record.__dict__
+        for name in self._used:
+            value = held.get(name)
+            shown = _shown(value)
+            if shown is not value:
+                changed[name] = shown
+        if changed:
+            record = copy.copy(record)
+            record.__dict__.update(changed)
+        return super().formatMessage(record)
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802 - logging's name
+        """Return the traceback, many lines, the rest escaped."""
+        return _escaped_lines(super().formatException(ei))
+
+    def formatStack(self, stack_info: str) -> str:  # noqa: N802 - logging's name
+        """Return the stack, many lines, the rest escaped."""
+        return _escaped_lines(super().formatStack(stack_info))
+
+
+class _Shown:
+    """A value whose text is escaped, however a format asks for it."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: Any) -> None:
+        self._value = value
+
+    def __str__(self) -> str:
+        return escape_text(safe_str(self._value))
+
+    def __repr__(self) -> str:
+        return escape_text(safe_repr(self._value))
+
+    def __int__(self) -> int:
+        return int(self._value)
+
+    def __index__(self) -> int:
+        return index(self._value)
+
+    def __float__(self) -> float:
+        return float(self._value)
+
+    def __format__(self, spec: str) -> str:
+        return escape_text(format(self._value, spec))
+
+    def __getattr__(self, name: str) -> Any:
+        return _shown(getattr(self._value, name))
+
+    def __getitem__(self, key: Any) -> Any:
+        return _shown(self._value[key])
+
+
+def _shown(value: Any) -> Any:
+    kind = type(value)
+    if kind is str:
+        return escape_text(value)
+    if kind in SCALARS:
+        return value
+    return escape_text(exact(value)) if issubclass(kind, str) else _Shown(value)
+
+
+def _escaped_lines(text: str) -> str:
+    return "\n".join(map(escape_text, text.split("\n")))
+
 
 def named_in(formatter: logging.Formatter) -> tuple[str, ...]:
     """Return the names in a formatter's text that a record does not have of its own."""
+    return tuple(name for name in _names_in(formatter) if name not in _OWN)
+
+
+def _names_in(formatter: logging.Formatter) -> tuple[str, ...]:
     style = getattr(formatter, "_style", None)
     text = getattr(formatter, "_fmt", None)
     if not isinstance(text, str):
@@ -113,7 +194,7 @@ def named_in(formatter: logging.Formatter) -> tuple[str, ...]:
         found += [re.split(r"[.\[]", name, maxsplit=1)[0] for _, name, _, _ in parsed if name]
     else:
         found += _PERCENT.findall(text)
-    return tuple(name for name in dict.fromkeys(found) if name and name not in _OWN)
+    return tuple(name for name in dict.fromkeys(found) if name)
 
 
 def with_context(record: logging.LogRecord, wanted: tuple[str, ...]) -> logging.LogRecord:
