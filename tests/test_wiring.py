@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import io
 import logging
+import re
 import sys
 import warnings
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -350,6 +352,65 @@ def test_a_bad_variable_is_one_warning(variable, value, monkeypatch):
     assert len(str(warning.message)) < 500
     assert __file__ == warning.filename
     assert '"event":"e"' in out.getvalue()
+
+
+@pytest.mark.parametrize(("variable", "meant"), [
+    ("CTXLOG_LEVLE", "CTXLOG_LEVEL"), ("CTXLOG_RENDERERS", "CTXLOG_RENDERER"), ("CTXLOG_", None),
+    ("CTXLOG_\nX\x1b[31m" + "x" * 5_000, None),
+])  # fmt: skip
+def test_a_mistyped_variable_is_one_warning(variable, meant, monkeypatch):
+    """A variable that nothing reads is told once, with all that are read; its value is not shown."""
+    monkeypatch.setenv(variable, "hush")
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        ctxlog.configure(stream=io.StringIO())
+    ctxlog.shutdown()
+    (warning,) = caught
+    told = str(warning.message)
+    assert (CtxlogWarning, __file__) == (warning.category, warning.filename)
+    assert "CTXLOG_LEVEL, CTXLOG_LEVELS, CTXLOG_RENDERER, CTXLOG_SCHEMA, CTXLOG_STRICT" in told
+    assert (meant is not None) == (f"did you mean {meant!r}" in told)
+    assert "hush" not in told
+    assert told.isprintable()
+    assert len(told) < 500
+
+
+def test_several_mistyped_variables_are_one_warning(monkeypatch):
+    """However many there are."""
+    for number in range(50):
+        monkeypatch.setenv(f"CTXLOG_LEVEL{number}", "x")
+    with pytest.warns(CtxlogWarning) as caught:
+        ctxlog.configure(stream=io.StringIO())
+    ctxlog.shutdown()
+    assert 1 == len(caught)
+    assert len(str(caught[0].message)) < 800
+
+
+def test_every_variable_that_is_read_is_known(monkeypatch, recwarn):
+    """No variable that the source names is taken for a mistyped one."""
+    package = Path(ctxlog.__file__).parent
+    read = set(re.findall(r"\bCTXLOG_[A-Z]+\b", "".join(
+        path.read_text("utf-8") for path in package.rglob("*.py"))))  # fmt: skip
+    assert {"CTXLOG_LEVEL", "CTXLOG_CONTEXT"} <= read
+    for name in read:
+        monkeypatch.setenv(name, "?")
+    ctxlog.configure(stream=io.StringIO())
+    ctxlog.shutdown()
+    told = [str(warning.message) for warning in recwarn]
+    assert told  # a value that is bad
+    assert [] == [text for text in told if "unknown variable" in text]
+
+
+@pytest.mark.parametrize("name", [
+    "CTXLOG_SERVICE_HOST", "CTXLOG_SERVICE_PORT", "CTXLOG_DEMO_SERVICE_PORT_HTTP", "CTXLOG_PORT",
+    "CTXLOG_PORT_80_TCP", "CTXLOG_DEMO_PORT_80_TCP_ADDR",
+])  # fmt: skip
+def test_what_kubernetes_sets_for_a_service_is_no_mistyped_variable(name, monkeypatch, recwarn):
+    """A service called ``ctxlog`` or ``ctxlog-demo`` puts these into every pod of its namespace."""
+    monkeypatch.setenv(name, "10.0.0.1")
+    ctxlog.configure(stream=io.StringIO())
+    ctxlog.shutdown()
+    assert [] == [str(warning.message) for warning in recwarn]
 
 
 def _installed(*, group: str, name: str) -> list[str]:

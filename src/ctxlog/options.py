@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 
     from ctxlog.types import Processor
 
+#: What is read of ours; a snapshot's, from a parent process, is none of the settings.
+VARIABLES = ("CTXLOG_LEVEL", "CTXLOG_LEVELS", "CTXLOG_RENDERER", "CTXLOG_SCHEMA", "CTXLOG_STRICT")
 RENDERERS = ("auto", "json", "console", "logfmt")
+_LONG = 100  # characters of a name that are compared with others
 _WARN_DEPTH = 4  # whoever called configure
 
 
@@ -154,11 +157,18 @@ def propagators(given: Iterable[str] | None) -> tuple[str, ...] | None:
 
 
 def check_environment(given: object) -> None:
-    """Warn of what cannot be read in OpenTelemetry's variables.
+    """Warn of variables of ours that nothing reads, and of what cannot be read in OpenTelemetry's.
 
     Args:
         given: ``configure(propagators=…)``, which goes before the variable.
     """
+    unread = [
+        name
+        for name, value in os.environ.items()
+        if name.startswith("CTXLOG_") and name not in VARIABLES and value.strip()
+    ]
+    if unread:
+        _warn_unread(unread)
     text = os.environ.get("OTEL_RESOURCE_ATTRIBUTES", "")
     bad = [pair for pair in text.split(",") if pair.strip() and not pair.partition("=")[0].strip()]
     bad += [pair for pair in text.split(",") if pair.strip() and "=" not in pair]
@@ -248,6 +258,25 @@ def redaction(given: Redaction | bool) -> Redaction:  # noqa: FBT001 - the argum
             f"redact takes True, False or ctxlog.redact.Redaction(...), not {shown(given)}"
         )
     return given
+
+
+def _warn_unread(variables: list[str]) -> None:
+    import re  # here, as the next: only who has such variables pays for them
+    from difflib import get_close_matches
+
+    from ctxlog.context.travel import ENVIRON
+
+    # what Kubernetes sets in each pod for a service of that name
+    service = re.compile(r".*(_SERVICE_HOST|_SERVICE_PORT(_.*)?|_PORT(_\d+_(TCP|UDP|SCTP)(_.*)?)?)")
+    unread = sorted(name for name in variables if name != ENVIRON and not service.fullmatch(name))
+    if not unread:
+        return
+    first = unread[0]
+    close = get_close_matches(first[:_LONG], VARIABLES, n=1, cutoff=0.8)
+    meant = f": did you mean {close[0]!r}?" if close else "."
+    more = f" and {len(unread) - 1} more" if unread[1:] else ""
+    told = f"unknown variable {shown(first)}{more}{meant} Known: {', '.join(VARIABLES)}"
+    warnings.warn(told, CtxlogWarning, stacklevel=_WARN_DEPTH)
 
 
 def _warn(variable: str, got: str, wanted: str) -> None:
