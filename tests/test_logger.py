@@ -260,8 +260,8 @@ def test_a_lone_keyword_among_names_that_cannot_be_compared():
             raise BoomError("no")
 
     with configured() as written:
-        get_logger("shop").info(**{Odd("odd"): 1})  # type: ignore[arg-type] # that it is a name
-        get_logger("shop").info("said", n=2, **{Odd("odd"): 1})  # type: ignore[arg-type] # as above
+        get_logger("shop").info(**{Odd("odd"): 1})
+        get_logger("shop").info("said", n=2, **{Odd("odd"): 1})
     first, second = written.events
     assert ("None", 1) == (first["event"], first["odd"])
     assert ("said", 1, 2) == (second["event"], second["odd"], second["n"])

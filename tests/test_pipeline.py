@@ -82,6 +82,27 @@ def test_a_processor_that_fails_is_named(processor, said):
     assert {"errors.processor": 1, "slow_path": 1} == by
 
 
+def _clear(_: Any, __: str, event: Any) -> Any:
+    event.clear()
+    return event
+
+
+@pytest.mark.parametrize("renderer", ["json", "logfmt", "console"])
+@pytest.mark.parametrize("empties", [_clear, lambda _, __, ___: {}])
+def test_a_processor_that_empties_the_event_is_named(empties, renderer):
+    """What would be an empty line says what was logged, and which processor left nothing of it."""
+    with (
+        moved("errors.processor") as by,
+        configured(processors=[empties], renderer=renderer) as written,
+    ):
+        ctxlog.get_logger("shop").info("%d paid", 3, b=2)
+    text = written.getvalue().decode()
+    assert "3 paid" in text
+    assert "shop" in text
+    assert "it left nothing of the event" in text
+    assert {"errors.processor": 1} == by
+
+
 def test_the_processors_after_a_failure_run():
     """One that fails costs itself only."""
 
@@ -135,15 +156,16 @@ def test_a_processor_changes_its_own_copy():
 
 
 def test_a_processor_deletes_the_head():
-    """A processor that takes everything away leaves a valid line."""
+    """One that takes the head away leaves a valid line of what is left."""
 
     def clear(_: Any, __: str, event: Any) -> Any:
-        event.clear()
+        for name in ("timestamp", "level", "logger", "event"):
+            del event[name]
         return event
 
     with configured(processors=[clear]) as written:
-        ctxlog.get_logger("shop").info("e")
-    assert {} == written.event
+        ctxlog.get_logger("shop").info("e", n=1)
+    assert {"n": 1} == written.event
 
 
 def test_a_processor_adds_odd_keys():

@@ -25,7 +25,7 @@ from ctxlog.counting import counted, counters
 from ctxlog.freezing import freeze_fields
 from ctxlog.limits import DEFAULT_LIMITS, Limits
 from ctxlog.message import text_of
-from ctxlog.names import ERRORS
+from ctxlog.names import ERRORS, EVENT
 from ctxlog.output import Output, called
 from ctxlog.processors import CallSite, Clean
 from ctxlog.redact import Redaction
@@ -199,17 +199,15 @@ class Pipeline(Assembler):
             if len(self._named) >= _MAX_NAMED:
                 self._named.clear()
             named = self._named[logger] = LoggerName(logger)
-        place = start
+        place, text = start, event.get(EVENT)
         for processor in self.processors[start:] if start else self.processors:
             place += 1
             try:
                 result: Any = processor(named, method, event)
-                if type(result) is dict:
-                    event = result
-                elif is_mapping(type(result)):
-                    event = dict(result)
-                else:
-                    raise TypeError(_wrong_result(result))  # noqa: TRY301 - said as any other failure
+                event = result if type(result) is dict else _event_of(result)
+                if not event:
+                    event = self._head(line, text_of(text, self.cleaner.value))
+                    raise ValueError("it left nothing of the event")  # noqa: TRY301 - as above
             except BaseException as error:
                 if _is_drop(error):  # it is no Exception
                     return False
@@ -283,9 +281,12 @@ class Pipeline(Assembler):
         self.deliver(self.cleaner.cleaned(event), line.level, "")
 
 
-def _wrong_result(result: object) -> str:
+def _event_of(result: Any) -> dict[str, Any]:
+    """Return what a processor returned as an event, if it is a mapping."""
+    if is_mapping(type(result)):
+        return dict(result)
     hint = "; a renderer goes to configure(renderer=...)" if isinstance(result, str | bytes) else ""
-    return f"it returned {type(result).__name__}, not the event{hint}"
+    raise TypeError(f"it returned {type(result).__name__}, not the event{hint}")
 
 
 def _is_drop(error: BaseException) -> bool:

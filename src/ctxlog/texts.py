@@ -69,7 +69,7 @@ def exact(name: object) -> str:
         >>> exact("a"), exact(7)
         ('a', '7')
     """
-    return str.__str__(name) if issubclass(type(name), str) else safe_str(name)  # type: ignore[arg-type] # asked above
+    return str.__str__(name) if issubclass(type(name), str) else safe_str(name)
 
 
 def _call_text(function: Callable[[object], str], value: object, limit: int) -> str:

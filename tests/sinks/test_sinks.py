@@ -65,6 +65,23 @@ class Partial(io.RawIOBase):
         return taken
 
 
+def test_a_raw_file_that_claims_to_take_less_than_nothing():
+    """Its line has failed: nobody asks it for ever, nor writes a line's end for the line."""
+
+    class Negative(io.RawIOBase):
+        asked: tuple[bytes, ...] = ()
+
+        def write(self, data: Any) -> int:
+            self.asked += (bytes(data),)
+            assert len(self.asked) < 10
+            return -5
+
+    raw = Negative()
+    with pytest.raises(BlockingIOError, match="the target is full"):
+        StreamSink(raw).write(LINE)
+    assert set(raw.asked) == {LINE}
+
+
 @pytest.mark.parametrize("kind", [str, bytes])
 def test_any_file_object(kind):
     """One that takes text, or bytes, gets what it takes."""

@@ -181,10 +181,11 @@ class Sink:
 
     def write_rest(self, write: Callable[[Any], Any], data: bytes, taken: int) -> None:
         """Write what follows the first ``taken`` bytes of ``data``."""
+        taken = max(taken, 0)
         try:
             while taken < len(data):
                 more = write(data[taken:])
-                if not more:
+                if not more or more < 0:
                     raise BlockingIOError("the target is full")  # noqa: TRY301 - the mark below
                 taken += more
         except BaseException:

@@ -171,7 +171,7 @@ def _shown(value: Any) -> Any:
     return escape_text(exact(value)) if issubclass(kind, str) else _Shown(value)
 
 
-def _escaped_lines(text: str) -> str:
+def _escaped_lines(text: Any) -> str:
     return "\n".join(map(escape_text, text.split("\n")))
 
 
