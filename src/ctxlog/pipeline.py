@@ -31,7 +31,7 @@ from ctxlog.processors import CallSite, Clean
 from ctxlog.redact import Redaction
 from ctxlog.schemas import OTEL, Schema
 from ctxlog.sinks.last_resort import said
-from ctxlog.texts import exact
+from ctxlog.texts import name_of
 from ctxlog.walk import is_mapping
 
 if TYPE_CHECKING:
@@ -272,7 +272,7 @@ class Pipeline(Assembler):
             line.ids = line.context.ids
         own = {} if line.bound is None else line.bound.values
         # as exact text: a name whose comparison raises may be what failed
-        given = {exact(name): value for name, value in line.given().items()}
+        given = {name_of(name): value for name, value in line.given().items()}
         rest = {**self.resource, **line.context.values, **own, **given}
         names.move(rest, names.RESERVED_BESIDE_IDS)
         line.stamp_ns = None  # what was given may be what failed

@@ -62,16 +62,6 @@ def safe_str(value: object, limit: int = REPR_CHARS) -> str:
     return _call_text(str, value, limit)
 
 
-def exact(name: object) -> str:
-    """Return a name as plain ``str``: a subclass may hash and compare as it likes; never raises.
-
-    Example:
-        >>> exact("a"), exact(7)
-        ('a', '7')
-    """
-    return str.__str__(name) if issubclass(type(name), str) else safe_str(name)
-
-
 def _call_text(function: Callable[[object], str], value: object, limit: int) -> str:
     try:
         return cut(str.__str__(function(value)), limit)

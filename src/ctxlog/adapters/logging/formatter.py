@@ -20,7 +20,7 @@ from ctxlog.renderers.escaping import escape_text
 from ctxlog.runtime import runtime
 from ctxlog.stamps import stamp_now
 from ctxlog.targets import is_text
-from ctxlog.texts import exact, safe_repr, safe_str
+from ctxlog.texts import safe_repr, safe_str
 from ctxlog.values import SCALARS
 
 if TYPE_CHECKING:
@@ -168,7 +168,7 @@ def _shown(value: Any) -> Any:
         return escape_text(value)
     if kind in SCALARS:
         return value
-    return escape_text(exact(value)) if issubclass(kind, str) else _Shown(value)
+    return escape_text(str.__str__(value)) if issubclass(kind, str) else _Shown(value)
 
 
 def _escaped_lines(text: Any) -> str:
