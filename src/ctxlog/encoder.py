@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ctxlog import names
+from ctxlog.ids import keep_encoded
 from ctxlog.levels import name_of as level_name
 from ctxlog.message import interpolate
 from ctxlog.ordinary import SIMPLE
@@ -131,7 +132,8 @@ class Encoder:
         ``(owner, with_ids, without_ids, shape)``; both ``None`` when values are read per line.
         """
         values = {**self.resource, **fields.values} if self.resource else fields.values
-        shape = self.known_over(frozenset(fields.values))
+        below = frozenset(fields.values)
+        shape = self.shapes.get(below) or self.known_over(below)
         with_ids = without = self._as_it_is(values) if shape[2] else None
         if with_ids is None and _LATE.isdisjoint(map(type, values.values())):
             with_ids = without = self._fragment(values, has_ids=True)
@@ -190,7 +192,7 @@ class Encoder:
         if self.as_they_are and (text := trace_id + span_id + flags).isalnum() and text.isascii():
             # each entry comes by: a third of the time
             fragment = _IDS % (trace_id.encode(), span_id.encode(), flags.encode())
-            ids.encoded = (self, fragment)
+            keep_encoded(ids, (self, fragment))
             return fragment
         values: dict[str, Any] = {
             names.TRACE_ID: trace_id,
@@ -199,7 +201,7 @@ class Encoder:
         }
         data = encode(self.schema.rename(values))
         fragment = b"," + data[1:-1]
-        ids.encoded = (self, fragment)
+        keep_encoded(ids, (self, fragment))
         return fragment
 
     def values(self, fields: dict[str, Any]) -> dict[str, Any]:

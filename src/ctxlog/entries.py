@@ -156,7 +156,11 @@ class entry:  # noqa: N801 - reads as a function, like contextlib.suppress
             remember_own(error, self)
         if self._watched is not None:
             self.ended(error)
-        leave(self)
+        frame = CURRENT.get()
+        if frame.owner is self and not frame.undo and frame.parent is not None:
+            CURRENT.set(frame.parent)  # as leave() would, without the call
+        else:
+            leave(self)
 
     def __call__(self, function: Callable[P, R]) -> Callable[P, R]:
         """Decorate a function: each call of it runs in a block like this one."""

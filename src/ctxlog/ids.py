@@ -260,3 +260,5 @@ _put_trace_id = vars(TraceIds)["trace_id"].__set__
 _put_span_id = vars(TraceIds)["span_id"].__set__
 _put_trace_flags = vars(TraceIds)["trace_flags"].__set__
 _put_encoded = vars(TraceIds)["encoded"].__set__
+#: Keep the ids as a renderer writes them: by the slot itself, as each entry comes by.
+keep_encoded = _put_encoded

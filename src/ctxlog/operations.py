@@ -106,7 +106,8 @@ class Work:
 
     def write(self, level: int, fields: dict[str, Any]) -> None:
         """Write the closing line."""
-        _logger(self.logger).log(level, self.name, **fields)
+        logger = _loggers.get(self.logger) or _logger(self.logger)
+        logger.log(level, self.name, **fields)
 
 
 _loggers: dict[str, BoundLogger] = {}

@@ -197,8 +197,15 @@ class Handling(Unit):
         return self._fields, self._carried
 
     def __enter__(self) -> Self:
-        super().__enter__()
-        self._first = CURRENT.get()
+        # as Unit does, in one piece: each event comes by
+        below = CURRENT.get()
+        undo = enter_carried(self._carried)
+        mine = self._begin(self._fields)
+        span = None if self._work is None else self._work.span
+        if span is not None:
+            undo = (*undo, *span.enter())
+        self._first = Frame(mine, below, self, undo)
+        CURRENT.set(self._first)
         return self
 
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
@@ -208,7 +215,11 @@ class Handling(Unit):
             self.ended(error or self.unfinished)
         elif self._work is not None:
             self._work.drop()
-        leave(self)
+        frame = CURRENT.get()
+        if frame.owner is self and not frame.undo and frame.parent is not None:
+            CURRENT.set(frame.parent)  # as leave() would, without the call
+        else:
+            leave(self)
         self._first = self._last = ROOT  # they held us: else only the collector would free it all
         if self._entry is not None:
             self._entry.ended(error)
@@ -279,7 +290,9 @@ def handling_of(cause: Any, handler: Any, retry: object, annotation: str | None)
     headers = getattr(cause, "headers", None)
     body = getattr(cause, "body", None)
     if not daemon and body is not None:
-        opened = opened_here()
+        opened: Any = CURRENT.get().owner
+        if type(opened) is not Cycle:  # something was opened in it, or it is a webhook's
+            opened = opened_here()
         if type(opened) is (Cycle if headers is None else Review) and opened.handles(body):
             values = _run_of(opened.fields.values.copy(), cause, handler, retry)
             context = live_context()
