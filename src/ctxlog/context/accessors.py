@@ -284,13 +284,15 @@ def enter_carried(carried: Carried) -> Undo:
 def replace_carried(carried: Carried) -> None:
     """Enter what was captured in a context that ends with the call: nothing is undone there."""
     accessors = TABLE.accessors if len(_modules) == TABLE.looked else active()
-    if len(carried) == len(accessors) == 1 and carried[0][0] is accessors[0]:
-        try:  # nearly always: OpenTelemetry's alone; a tenth of a wrapped call
-            if not TABLE.peeks or accessors[0].capture() is not carried[0][1]:
-                accessors[0].enter(carried[0][1])
-        except Exception:  # noqa: BLE001 - as below
-            _instead(*carried[0])
-        return
+    if TABLE.peeks and len(carried) == 1:  # nearly always: OpenTelemetry's alone
+        accessor, value = carried[0]
+        if accessor is accessors[0]:
+            try:
+                if accessor.capture() is not value:
+                    accessor.enter(value)
+            except Exception:  # noqa: BLE001 - as below
+                _instead(accessor, value)
+            return
     if len(carried) == len(accessors):
         for number, (accessor, value) in enumerate(carried):
             if accessor is not accessors[number]:
