@@ -192,10 +192,6 @@ class Handling(Unit):
         self.running = False
         self.unfinished: BaseException | None = None
 
-    def under(self, below: Fields) -> tuple[Fields, Carried]:
-        """Return the fields of the event's cycle with the handler's, or those of an entry."""
-        return self._fields, self._carried
-
     def __enter__(self) -> Self:
         # as Unit does, in one piece: each event comes by
         below = CURRENT.get()
