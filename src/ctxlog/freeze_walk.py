@@ -11,7 +11,7 @@ from __future__ import annotations
 from itertools import islice
 
 from ctxlog.errors import UsageError
-from ctxlog.texts import MASK, NAME_CHARS, cut, mro_of, name_of, type_name
+from ctxlog.texts import BOUND_CHARS, MASK, NAME_CHARS, cut, mro_of, name_of, type_name
 from ctxlog.walk import SHORT, Walk, foreign_pairs, is_mapping, unused
 
 TYPE_CHECKING = False
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
     from ctxlog.walk import Handler
 
-TEXT_CHARS = 65_536  # of a bound text
 DEPTH = 16
 ITEMS = 256
 WORK = 16_384  # one item is 1, 64 characters are 1; else shared references grow without bound
@@ -34,7 +33,7 @@ class Freeze(Walk):
     def __init__(self) -> None:
         self.items = ITEMS
         self.left = WORK
-        self.text_limit = TEXT_CHARS
+        self.text_limit = BOUND_CHARS
         self.short = SHORT
         self.path = []
         self.is_secret = None

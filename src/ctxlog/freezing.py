@@ -10,7 +10,7 @@ the first such value: :mod:`ctxlog.freeze_walk`.
 
 from __future__ import annotations
 
-from ctxlog.texts import NAME_CHARS, name_of, type_name
+from ctxlog.texts import BOUND_CHARS, NAME_CHARS, name_of, unreadable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from typing import Any
 
 FIELDS = 1024  # of one mapping of fields
-EASY_CHARS = 65_536  # of a text that is kept whole
 
 
 def freeze(value: object) -> object:
@@ -37,7 +36,7 @@ def freeze(value: object) -> object:
     """
     kind = type(value)
     if kind is str:
-        return value if len(value) <= EASY_CHARS else _walked(value)  # type: ignore[arg-type]
+        return value if len(value) <= BOUND_CHARS else _walked(value)  # type: ignore[arg-type]
     if kind is int or value is None or kind is bool or kind is float:
         return value
     return _walked(value)
@@ -86,7 +85,7 @@ def _walked(value: object) -> object:
     try:
         from ctxlog.freeze_walk import frozen
     except Exception as error:  # noqa: BLE001 - see above
-        return _unreadable(value, error)
+        return unreadable(value, error)
     return frozen(value)
 
 
@@ -94,9 +93,5 @@ def _walked_fields(fields: Mapping[Any, object]) -> dict[str, object]:
     try:
         from ctxlog.freeze_walk import frozen_fields
     except Exception as error:  # noqa: BLE001 - see above
-        return {"fields": _unreadable(fields, error)}
+        return {"fields": unreadable(fields, error)}
     return frozen_fields(fields, FIELDS)
-
-
-def _unreadable(value: object, error: Exception) -> str:
-    return f"<{type_name(type(value))}: unreadable, {type_name(type(error))}>"

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 MASK: Final = "[redacted]"  # what is written for a secret
 REPR_CHARS = 1024
 NAME_CHARS = 256
+BOUND_CHARS = 65_536  # of a text that is bound
 MARK = 24  # what the mark of a cut text takes: characters, or bytes of UTF-8
 NAME_TAIL = 48  # kept of a long name: redaction looks at its last part
 KEY_CHARS = 65_536  # looked at of a key that is no text
@@ -70,6 +71,17 @@ def _call_text(function: Callable[[object], str], value: object, limit: int) -> 
     except BaseException as error:  # noqa: BLE001 - a value must not break its line
         kind, raised = type_name(type(value)), type_name(type(error))
         return cut(f"<{kind}: {function.__name__} raised {raised}>", limit)
+
+
+def unreadable(value: object, error: BaseException) -> str:
+    """Return what stands for a value that could not be read: its type, and what went wrong.
+
+    Example:
+        >>> unreadable({1}, ValueError("no"))
+        '<set: unreadable, ValueError>'
+    """
+    kind, raised = type_name(type(value)), type_name(type(error))
+    return cut(f"<{kind}: unreadable, {raised}>", NAME_CHARS)
 
 
 def cut(text: str, limit: int) -> str:

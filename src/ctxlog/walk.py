@@ -11,7 +11,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from itertools import islice
 
-from ctxlog.texts import NAME_CHARS, cut, name_of, type_name
+from ctxlog.texts import NAME_CHARS, name_of, unreadable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class Walk:
         except (KeyboardInterrupt, SystemExit):
             raise
         except BaseException as error:  # noqa: BLE001 - no stack or memory left
-            return _unreadable(value, error)
+            return unreadable(value, error)
 
     def walk(self, value: Any, room: int) -> object:  # noqa: PLR0911 - one `if` a common type
         """Return what becomes of one value; ``room`` is how many levels of containers may follow."""
@@ -70,7 +70,7 @@ class Walk:
         except BaseException as error:  # noqa: BLE001 - a value must not break its line
             del self.path[height:]
             self.where = where
-            return self.text(_unreadable(value, error))
+            return self.text(unreadable(value, error))
 
     def mapping(
         self, value: object, pairs: Iterable[tuple[object, object]], size: int, room: int
@@ -187,11 +187,6 @@ class Walk:
         """Return the container for a sequence's items."""
 
 
-def _unreadable(value: object, error: BaseException) -> str:
-    kind, raised = type_name(type(value)), type_name(type(error))
-    return cut(f"<{kind}: unreadable, {raised}>", NAME_CHARS)
-
-
 def attribute(value: object, name: str) -> object:
     """Return an attribute, or a text that says what its property raised."""
     try:
@@ -199,7 +194,7 @@ def attribute(value: object, name: str) -> object:
     except (KeyboardInterrupt, SystemExit):
         raise
     except BaseException as error:  # noqa: BLE001 - a property may do anything
-        return _unreadable(value, error)
+        return unreadable(value, error)
 
 
 def is_mapping(kind: type) -> bool:

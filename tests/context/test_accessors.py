@@ -306,3 +306,15 @@ def test_what_is_there_already_is_not_entered_by_one_that_peeks(peeks: bool):
     assert "A" == wrapped()
     assert "A" == entered[-1]
     assert "B" == tenant.get()
+
+
+def test_a_name_may_be_a_text_of_any_kind():
+    """An enum's member that is a text, for one."""
+
+    class Name(str):
+        __slots__ = ()
+
+    accessor: Any = Tenant("x")
+    accessor.name = Name("kind")
+    register_accessor(accessor)
+    assert (accessor,) == active()

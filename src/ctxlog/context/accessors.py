@@ -159,7 +159,7 @@ def register_accessor(accessor: Accessor, *, when_loaded: str | None = None) -> 
     name: Any = getattr(accessor, "name", None)
     methods = ("capture", "enter", "leave")
     missing = [each for each in methods if not callable(getattr(accessor, each, None))]
-    if type(name) is not str:
+    if not isinstance(name, str):
         missing = ["name, a text", *missing]
     if missing:
         from ctxlog.errors import UsageError  # here: only whoever errs pays for the import

@@ -279,8 +279,8 @@ def handling_of(cause: Any, handler: Any, retry: object, annotation: str | None)
     """Return the block that one run of a handler is.
 
     Inside of an event's cycle, or of an admission request, it goes on with that one's ids; what
-    others have bound in it does not show, a live span stays current. A daemon's or timer's run, and what has no cycle, is a
-    new root; linked, where it was spawned by somebody.
+    others have bound in it does not show, a live span stays current. A daemon's or timer's run, and
+    what has no cycle, is a new root; linked, where it was spawned by somebody.
     """
     daemon = hasattr(cause, "stopper")
     headers = getattr(cause, "headers", None)
