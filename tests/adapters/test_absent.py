@@ -105,7 +105,7 @@ def test_importing_ctxlog_loads_no_adapter():
 
 
 WEB = ["starlette", "fastapi", "uvicorn", "flask", "werkzeug", "django", "asgiref", "gunicorn",
-       "httpx", "requests"]  # fmt: skip
+       "httpx", "requests", "aiohttp"]  # fmt: skip
 
 
 def test_the_web_without_any_framework():
@@ -142,6 +142,7 @@ def test_the_web_without_any_framework():
     ("adapter", "library"),
     [
         ("httpx", "httpx"),
+        ("aiohttp", "aiohttp"),
         ("requests", "requests"),
         ("flask", "flask"),
         ("django", "asgiref"),

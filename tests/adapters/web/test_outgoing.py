@@ -7,12 +7,14 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
+import aiohttp
 import httpx
 import pytest
 import requests
 
 import ctxlog
 from ctxlog import errors
+from ctxlog.adapters import aiohttp as for_aiohttp
 from ctxlog.adapters import httpx as for_httpx
 from ctxlog.adapters import requests as for_requests
 from ctxlog.adapters.outgoing import Hosts
@@ -94,7 +96,19 @@ def by_async_httpx(hosts: Any, *urls: str) -> None:
     asyncio.run(ask())
 
 
-CLIENTS = pytest.mark.parametrize("ask", [by_requests, by_httpx, by_async_httpx])
+def by_aiohttp(hosts: Any, *urls: str) -> None:
+    """Ask with a session of aiohttp."""
+
+    async def ask() -> None:
+        async with for_aiohttp.send_ids(aiohttp.ClientSession(), hosts=hosts) as session:
+            for url in urls:
+                async with session.get(url) as response:
+                    await response.read()
+
+    asyncio.run(ask())
+
+
+CLIENTS = pytest.mark.parametrize("ask", [by_requests, by_httpx, by_async_httpx, by_aiohttp])
 
 
 def ids_of(headers: dict[str, str]) -> tuple[str | None, str | None]:
@@ -175,6 +189,22 @@ def test_one_session_under_many_entries(store: Store):
     assert [f"r-{n}" for n in range(20)] == [ids_of(store.got[f"/{n}"])[0] for n in range(20)]
 
 
+def test_one_session_of_many_tasks(store: Store):
+    """Each request has the ids of the entry that its task is in."""
+
+    async def ask(session: aiohttp.ClientSession, number: int) -> None:
+        with ctxlog.entry({"x-request-id": f"r-{number}"}):
+            async with session.get(f"http://127.0.0.1:{store.port}/{number}") as response:
+                await response.read()
+
+    async def main() -> None:
+        async with for_aiohttp.send_ids(aiohttp.ClientSession(), hosts="127.0.0.1") as session:
+            await asyncio.gather(*(ask(session, number) for number in range(20)))
+
+    asyncio.run(main())
+    assert [f"r-{n}" for n in range(20)] == [ids_of(store.got[f"/{n}"])[0] for n in range(20)]
+
+
 def test_an_id_of_ones_own(store: Store):
     """A header that the caller set for a third party stays."""
     with for_httpx.send_ids(httpx.Client(trust_env=False), hosts=["store"]) as client:
@@ -206,6 +236,8 @@ def test_what_is_no_client():
     client: Any = object()
     with pytest.raises(errors.UsageError, match="httpx client"):
         for_httpx.send_ids(client, hosts="*")
+    with pytest.raises(errors.UsageError, match="aiohttp session"):
+        for_aiohttp.send_ids(client, hosts="*")
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,88 @@
+"""aiohttp: the ids of here on what a client session sends to hosts that may know them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import aiohttp
+
+from ctxlog.adapters.outgoing import Hosts
+from ctxlog.carriers import inject
+from ctxlog.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from yarl import URL  # aiohttp's own
+
+
+def send_ids(session: aiohttp.ClientSession, *, hosts: Iterable[str]) -> aiohttp.ClientSession:
+    """Let a session send ``traceparent`` and ``x-request-id`` to these hosts.
+
+    A redirect to another host goes without them. It is a trace config of the session's, so
+    connectors and middlewares stay as they are.
+
+    Args:
+        session: the session.
+        hosts: names as in a URL; ``".example.org"`` is everything below it; ``"*"`` is every host.
+
+    Returns:
+        the same session.
+
+    Raises:
+        UsageError: it is no session, or ``hosts`` is no collection of names.
+
+    Example:
+        >>> import asyncio
+        >>> async def ask():
+        ...     async with send_ids(aiohttp.ClientSession(), hosts=["store.internal"]) as session:
+        ...         return len(session.trace_configs)
+        >>> asyncio.run(ask())
+        1
+    """
+    if not isinstance(session, aiohttp.ClientSession):
+        raise UsageError(f"send_ids() takes an aiohttp session, not {type(session).__name__}")
+    known = Hosts(hosts)
+
+    async def begin(_: Any, context: Any, params: aiohttp.TraceRequestStartParams) -> None:
+        context.sent = _write(params.url, params.headers, known)
+
+    async def redirect(_: Any, context: Any, params: aiohttp.TraceRequestRedirectParams) -> None:
+        take_back(params.headers, context.sent)
+        context.sent = _write(target(params), params.headers, known)
+
+    config = aiohttp.TraceConfig()
+    config.on_request_start.append(begin)
+    config.on_request_redirect.append(redirect)
+    add(session, config)
+    return session
+
+
+def add(session: aiohttp.ClientSession, config: aiohttp.TraceConfig) -> None:
+    """Add a trace config to a session that was made already."""
+    config.freeze()
+    session.trace_configs.append(config)
+
+
+def take_back(headers: Any, sent: dict[str, str]) -> None:
+    """Remove what we put on a request before, as far as nobody has replaced it."""
+    for name, value in sent.items():
+        if headers.get(name) == value:
+            del headers[name]
+
+
+def target(params: aiohttp.TraceRequestRedirectParams) -> URL | None:
+    """Return where a redirect goes; ``None`` if nobody can: aiohttp will say so itself."""
+    url, answered = params.url, params.response.headers
+    try:
+        return url.join(type(url)(answered.get("Location") or answered.get("URI") or ""))
+    except ValueError:
+        return None
+
+
+def _write(url: URL | None, headers: Any, hosts: Hosts) -> dict[str, str]:
+    ours: dict[str, str] = {}
+    if url is not None and url.host in hosts:
+        inject(ours)
+        headers.update(ours)
+    return ours
