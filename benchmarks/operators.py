@@ -236,11 +236,14 @@ server.serve_forever()
 """
 
 
-async def updates() -> Ratio:
+async def updates(*, api_calls: bool = False) -> Ratio:
     """Return what the adapter adds to kopf's handling of an update: the commonest event there is.
 
     A handler of three lines, and the PATCH with which kopf itself says that it is handled, to an
     API server in another process.
+
+    Args:
+        api_calls: whether that call has ids of ours, too.
     """
     from kopf import OperatorRegistry, on
 
@@ -271,8 +274,8 @@ async def updates() -> Ratio:
     )  # fmt: skip
     assert server.stdout is not None
     there = Cluster(Emulator(), (await server.stdout.readline()).decode().strip())
-    with installed() as null:
-        timed = Timed(counts=lambda: handled[0])
+    with installed(api_calls=api_calls) as null:
+        timed = Timed(counts=lambda: handled[0], api_calls=api_calls)
         try:
             async with operator(there, registry, queueing__batch_window=0) as running:
                 await until(lambda: handled[0] >= OBJECTS, running)
@@ -292,7 +295,8 @@ async def updates() -> Ratio:
             null.flush()
             server.kill()
             await server.wait()
-    return ratio("kopf's handling of an update, with the PATCH that it makes itself", *timed.times)
+    what = "kopf's handling of an update, with the PATCH that it makes itself"
+    return ratio(f"{what}, and `api_calls`" if api_calls else what, *timed.times)
 
 
 class Turns:
@@ -315,15 +319,17 @@ class Timed:
 
     Args:
         counts: what moves when a handler has run; events without one are not counted.
+        api_calls: whether kopf's own calls have ids with the adapter.
     """
 
-    def __init__(self, counts: Callable[[], int]) -> None:
+    def __init__(self, counts: Callable[[], int], *, api_calls: bool = False) -> None:
         from kopf._core.reactor import processing
 
         self.times: tuple[list[float], list[float]] = ([], [])
         self.seen = 0
         self.done = asyncio.Event()
         self._counts = counts
+        self._api_calls = api_calls
         self._turns = Turns()
         self._module = processing
         self._process = processing.process_resource_event
@@ -332,7 +338,9 @@ class Timed:
     async def _timed(self, **options: Any) -> Any:
         from ctxlog.adapters.kopf.installing import current
 
-        having = current().active = self._turns.next()
+        having = self._turns.next()
+        current().active = having
+        current().calls.active = having and self._api_calls
         before = self._counts()
         gc.disable()
         began = perf_counter()
@@ -355,14 +363,14 @@ class Timed:
 
 
 @contextmanager
-def installed() -> Generator[Any]:
+def installed(*, api_calls: bool = False) -> Generator[Any]:
     """Configure ctxlog to write JSON to nowhere, and install the adapter."""
     from ctxlog.adapters import kopf as adapter
 
     with open(os.devnull, "wb", buffering=0) as null:  # noqa: PTH123 - a raw sink
         ctxlog.configure(level="info", renderer="json", stream=null,
                          levels={"aiohttp": "error", "asyncio": "error", "kopf": "warning"})  # fmt: skip
-        adapter.install()
+        adapter.install(api_calls=api_calls)
         try:
             yield null
         finally:
@@ -553,6 +561,7 @@ def report() -> Iterator[str]:
     yield "|---|---|---|---|---|"
     measures: tuple[Callable[[], Ratio], ...] = (
         lambda: asyncio.run(updates()),
+        lambda: asyncio.run(updates(api_calls=True)),
         lambda: asyncio.run(kopf_path(calls=True)),
         lambda: asyncio.run(kopf_path(calls=False)),
         lambda: informer_path(by_hand=True),

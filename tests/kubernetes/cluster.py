@@ -61,11 +61,16 @@ class Emulator(kmock.KubernetesEmulator):
 
 
 class Cluster:
-    """The emulator, and where it listens."""
+    """The emulator, and where it listens.
+
+    Attributes:
+        session: what operators go to it with; by default one that kopf makes.
+    """
 
     def __init__(self, emulator: Emulator, url: str) -> None:
         self.emulator = emulator
         self.url = url
+        self.session: aiohttp.ClientSession | None = None
 
     @property
     def requests(self) -> list[Any]:
@@ -132,7 +137,9 @@ async def operator(
     """Run a real operator until the block ends; it is stopped by cancelling its task."""
 
     @kopf.on.login(registry=registry)
-    async def login(**_: Any) -> kopf.ConnectionInfo:
+    async def login(**_: Any) -> kopf.ConnectionInfo | kopf.AiohttpSession:
+        if there.session is not None:
+            return kopf.AiohttpSession(aiohttp_session=there.session, server=there.url)
         return kopf.ConnectionInfo(server=there.url)
 
     chosen = kopf.OperatorSettings()

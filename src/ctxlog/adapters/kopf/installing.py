@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import kopf
 
-from ctxlog.adapters.kopf import posting, records, root
+from ctxlog.adapters.kopf import calls, posting, records, root
+from ctxlog.adapters.kopf.state import State
 from ctxlog.adapters.kopf.units import told
 from ctxlog.adapters.kopf.wrappers import (
-    State,
     around_daemon,
     around_event,
     around_function,
@@ -56,6 +56,7 @@ PARTS: tuple[tuple[str, str, frozenset[str], Callable[..., Any]], ...] = (
         frozenset({"request", "headers"}),
         around_review,
     ),
+    ("kopf._cogs.clients.events", "post_event", frozenset({"ref"}), posting.around_post),
 )
 
 
@@ -82,7 +83,7 @@ def current() -> State:
     return _installed.state
 
 
-def install(*, trace_annotation: str | None = None) -> None:
+def install(*, trace_annotation: str | None = None, api_calls: bool = False) -> None:
     """Let every handler of kopf run in an entry of its own; call it after ``ctxlog.configure``.
 
     At import of the operator's module, or before ``kopf.operator()``. Calling it again changes
@@ -93,9 +94,12 @@ def install(*, trace_annotation: str | None = None) -> None:
         trace_annotation: an annotation of the handled object that a trace is continued from, such
             as :data:`ctxlog.adapters.kopf.tracing.ANNOTATION`. Each handling of that object goes on
             with it, for as long as it has it.
+        api_calls: whether the calls that kopf makes itself (its patches, watches, posted events)
+            are as those of the clients: ``traceparent`` and request id of whoever they are made
+            for, an ``Audit-ID`` each, a line each. It holds for logins from now on.
 
     Raises:
-        UsageError: ``trace_annotation`` is no text.
+        UsageError: ``trace_annotation`` is no text, or ``api_calls`` no bool.
 
     Example:
         >>> install()
@@ -105,14 +109,18 @@ def install(*, trace_annotation: str | None = None) -> None:
         raise UsageError(
             f"trace_annotation takes an annotation's name, not {type(trace_annotation).__name__}"
         )
+    if not isinstance(api_calls, bool):
+        raise UsageError(f"api_calls takes True or False, not {type(api_calls).__name__}")
     state = _installed.state
     root.take_over()
     if state.active:
         state.annotation = trace_annotation
+        state.calls.active = api_calls
         return
     state = _installed.state = State()
     state.active = True
     state.annotation = trace_annotation
+    state.calls.active = api_calls
     missing = [
         f"{module}.{name}"
         for module, name, wanted, wrapper in PARTS
@@ -128,6 +136,7 @@ def install(*, trace_annotation: str | None = None) -> None:
         if getattr(state, name) is None
     ]
     missing += _install_posting()
+    missing += _install_calls()
     _wrap_configure()
     _installed.identity = records.Identity()
     logging.getLogger(records.LOGGER).addFilter(_installed.identity)
@@ -143,7 +152,7 @@ def install(*, trace_annotation: str | None = None) -> None:
 
 def uninstall() -> None:
     """Put back what is still ours; what others have wrapped since then turns inert."""
-    _installed.state.active = False
+    _installed.state.active = _installed.state.calls.active = False
     remove_provider(current_cause)
     for owner, name, original, wrapped in reversed(_installed.patched):
         if getattr(owner, name, None) is wrapped:
@@ -206,6 +215,16 @@ def _install_posting() -> list[str]:
         return [f"{_CORE}.engines.posting.{name}" for name in variables or ["enqueue"]]
     posting.carry(module)
     _put_gated(module, "enqueue", original, posting.around_enqueue(original, module))
+    return []
+
+
+def _install_calls() -> list[str]:
+    """Wrap the making of sessions; they are left alone until they are asked for."""
+    context: Any = getattr(_module(calls.MODULE), calls.CONTEXT, None)
+    if not isinstance(context, type) or "__init__" not in vars(context):
+        return [f"{calls.MODULE}.{calls.CONTEXT}"]
+    original = vars(context)["__init__"]
+    _put(context, "__init__", original, calls.around_context(original, _installed.state))
     return []
 
 

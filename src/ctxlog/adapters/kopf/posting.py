@@ -1,22 +1,30 @@
-"""Posting: kopf's events for an object from a thread that knows nothing of the operator (kopf#676).
+"""Posting: kopf's events for an object, from wherever they are put, under the context of who put them.
 
-kopf finds the queue of its poster in ContextVars. They travel in our snapshots; in a thread without
-one, the queue of the only operator that runs in this process is taken.
+kopf finds the queue of its poster in ContextVars (kopf#676). They travel in our snapshots; in a
+thread without one, the queue of the only operator that runs in this process is taken. The poster
+works for all objects: an event's reference takes the context through the queue.
 """
 
 from __future__ import annotations
 
 import asyncio
 import weakref
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from typing import TYPE_CHECKING, Any
 
 from ctxlog.context.accessors import MISSING, register_accessor, unregister_accessor
+from ctxlog.context.fields import CURRENT
+from ctxlog.context.scope import scope
+from ctxlog.context.snapshot import snapshot
 from ctxlog.counting import counters
+from ctxlog.kubernetes.identity import REF, identify
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Coroutine
     from contextvars import ContextVar
+
+    from ctxlog.adapters.kopf.state import State
+    from ctxlog.context.snapshot import Snapshot
 
 #: kopf's variables that posting needs.
 VARIABLES = ("event_queue_var", "event_queue_loop_var", "settings_var")
@@ -45,10 +53,46 @@ def only() -> tuple[Any, Any] | None:
     return alive[0] if len(alive) == 1 else None
 
 
+class Reference(dict[str, Any]):
+    """A reference to the object that an event is about, with the context of who put the event."""
+
+    __slots__ = ("origin",)
+
+    origin: Snapshot
+
+    def __reduce_ex__(self, protocol: object) -> tuple[Any, ...]:
+        return dict, (dict(self),)  # a copy is kopf's own: it is sent
+
+    @classmethod
+    def of(cls, ref: Any) -> Reference:
+        """Return a reference with the context of here; where that has no object, this is the one."""
+        made = cls(ref)
+        with nullcontext() if REF in CURRENT.get().fields.values else scope(identify(ref)):
+            made.origin = snapshot()
+        return made
+
+
+def around_post(
+    original: Callable[..., Coroutine[Any, Any, Any]], state: State
+) -> Callable[..., Coroutine[Any, Any, Any]]:
+    """Wrap the posting of one event."""
+
+    async def post_event(*args: Any, **kwargs: Any) -> Any:
+        ref = kwargs.get("ref")
+        if not state.active or type(ref) is not Reference:
+            return await original(*args, **kwargs)
+        with ref.origin.scope():
+            return await original(*args, **kwargs)
+
+    return post_event
+
+
 def around_enqueue(original: Callable[..., None], posting: Any) -> Callable[..., None]:
     """Wrap kopf's own function that puts an event into the queue."""
 
     def enqueue(*args: Any, **kwargs: Any) -> None:
+        if type(kwargs.get("ref")) is dict:
+            kwargs["ref"] = Reference.of(kwargs["ref"])
         if posting.event_queue_var.get(None) is not None:
             original(*args, **kwargs)
             return

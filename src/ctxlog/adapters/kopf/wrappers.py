@@ -1,4 +1,4 @@
-"""Wrappers: what stands in for five private functions of kopf. Each is guarded by itself.
+"""Wrappers: what stands in for private functions of kopf. Each is guarded by itself.
 
 =====================================  ============================================================
 ``processing.process_resource_event``  an event's whole handling: an entry, with kopf's own lines
@@ -27,30 +27,10 @@ from ctxlog.counting import counters
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
     from contextlib import AbstractContextManager
-    from contextvars import ContextVar
+
+    from ctxlog.adapters.kopf.state import State
 
     Original = Callable[..., Coroutine[Any, Any, Any]]
-
-
-class State:
-    """One ``install``: what was asked for, until its ``uninstall``.
-
-    Each has its own wrappers: what others have wrapped since stays where it is, and must not come
-    alive again below those of the next.
-
-    Attributes:
-        active: whether its wrappers do anything; after ``uninstall`` they never do.
-        handlers: whether :func:`around_handler` is in place.
-        annotation: the annotation that a trace is continued from.
-        handler_var, cause_var: kopf's own context, where it has them.
-    """
-
-    def __init__(self) -> None:
-        self.active = False
-        self.handlers = True
-        self.annotation: str | None = None
-        self.handler_var: ContextVar[Any] | None = None
-        self.cause_var: ContextVar[Any] | None = None
 
 
 def _made(make: Callable[..., Any], *args: Any) -> AbstractContextManager[Any]:
