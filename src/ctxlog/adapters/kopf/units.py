@@ -6,6 +6,8 @@ from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
+import kopf
+
 from ctxlog.context.accessors import enter_carried
 from ctxlog.context.fields import CURRENT, EMPTY, ROOT, Fields, Frame, back_to, frame_of, leave
 from ctxlog.context.raised import remember_own
@@ -37,7 +39,7 @@ ORIGIN = "_ctxlog_origin"
 RETRIED = "retry"
 INDEX = "index"
 #: What a webhook's ``AdmissionError`` is: an answer, not a failure.
-REFUSED, REFUSAL = "refused", "AdmissionError"
+REFUSED = "refused"
 ADMISSION_UID = "k8s.admission.uid"
 ADMISSION_CODE = "k8s.admission.code"
 ADMISSION_MESSAGE = "k8s.admission.message"
@@ -232,8 +234,8 @@ class Handling(Unit):
     def failed(self, error: BaseException) -> None:
         """The function has raised: the closing line is written now."""
         remember_own(error, self)
-        if self._work is not None and REFUSAL in _kinds(error):
-            self._work.facts[ADMISSION_CODE] = getattr(error, "code", None)
+        if self._work is not None and issubclass(type(error), kopf.AdmissionError):
+            self._work.facts[ADMISSION_CODE] = _code_of(error)
             self._work.facts[ADMISSION_MESSAGE] = safe_str(error)
         self.ended(error)
         back_to(self._first)
@@ -242,19 +244,22 @@ class Handling(Unit):
         """Return what kopf makes of an error: a retry is no failure."""
         if error is None:
             return SUCCESS, DEBUG if self._quiet else INFO, None
-        kinds = _kinds(error)
-        if REFUSAL in kinds:
+        kind = type(error)  # other libraries have errors of these names
+        if issubclass(kind, kopf.AdmissionError):
             return REFUSED, INFO, None
-        if "HandlerChildrenRetry" in kinds:
-            return RETRIED, INFO, None
-        if "TemporaryError" in kinds:
+        if issubclass(kind, kopf.TemporaryError):
+            if kind.__name__ == "HandlerChildrenRetry":  # kopf's own, and private
+                return RETRIED, INFO, None
             return RETRIED, WARNING, error
         outcome, level, shown = super().judge(error)
         return outcome, DEBUG if self._quiet and level == INFO else level, shown
 
 
-def _kinds(error: BaseException) -> set[str]:
-    return {kind.__name__ for kind in type(error).__mro__}
+def _code_of(error: Any) -> Any:
+    try:
+        return error.code
+    except Exception:  # noqa: BLE001 - somebody's own property
+        return None
 
 
 def _module_of(handler: Any) -> str:

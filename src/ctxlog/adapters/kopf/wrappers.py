@@ -43,6 +43,13 @@ def _made(make: Callable[..., Any], *args: Any) -> AbstractContextManager[Any]:
     return block
 
 
+def _tell(handling: Handling, error: BaseException) -> None:
+    try:
+        handling.failed(error)
+    except Exception:  # noqa: BLE001 - it must not replace the handler's own
+        counters.add("errors.kopf")
+
+
 def around_event(original: Original, state: State) -> Original:
     """Wrap the handling of one event."""
 
@@ -95,7 +102,7 @@ def around_function(original: Original, state: State) -> Original:
         try:
             result = await original(fn, *args, **kwargs)
         except BaseException as error:
-            handling.failed(error)
+            _tell(handling, error)
             raise
         handling.returned()
         return result
