@@ -8,6 +8,7 @@ from unittest import mock
 import kopf
 import pytest
 
+import ctxlog
 from ctxlog.adapters.kopf import units
 from tests.kit import moved
 from tests.kubernetes.cluster import body, cluster, operator, until
@@ -83,6 +84,32 @@ async def test_what_fails_on_our_side_does_not_stand_for_the_handlers_error(
                 await until(lambda: lines.of(event="reconcile", handler="seen"), running)
     assert by["errors.kopf"] >= 1
     assert {"KeyError"} == {x["exception.type"] for x in lines if "failed with" in x["event"]}
+
+
+@pytest.mark.parametrize("limit", [{"retries": 2}, {"timeout": 0.001}])
+async def test_a_temporary_error_that_kopf_gives_up_on_is_no_retry(
+    limit: dict[str, Any], lines: Lines
+):
+    """The last try that ``retries`` or ``timeout`` leaves is a failure, with the handler's error."""
+    registry = kopf.OperatorRegistry()
+
+    @kopf.on.create("widgets", id="flaky", registry=registry, **limit)
+    async def flaky(**_: Any) -> None:
+        ctxlog.bind_context(mine="bound")
+        raise kopf.TemporaryError("not yet", delay=0.01)
+
+    async with cluster() as there:
+        there.put(body(1))
+        async with operator(there, registry) as running:
+            last = {"event": "reconcile", "handler": "flaky", "outcome": "error"}
+            await until(lambda: lines.of(**last), running)
+    closing = lines.of(event="reconcile", handler="flaky")
+    expected = {(0, "retry", "warning"), (1, "error", "error")}
+    told = {(line["retry"], line["outcome"], line["level"]) for line in closing}
+    assert told == (expected if "retries" in limit else {(0, "error", "error")})
+    assert {"not yet"} == {line["exception.message"] for line in closing}
+    assert {"bound"} == {line["mine"] for line in closing}
+    assert {("flaky", "reconcile")} == {(x["handler"], x["event"]) for x in lines if "mine" in x}
 
 
 @pytest.mark.timeout(60)

@@ -173,11 +173,11 @@ class Handling(Unit):
 
     Attributes:
         running: whether kopf has called the function. Until then there is nothing to close.
-        unfinished: what kopf says of sub-handlers that have to run again.
+        outcome: what kopf makes of it: of sub-handlers that have to run again, of a temporary error.
     """
 
-    __slots__ = ("_carried", "_entry", "_fields", "_first", "_last", "_quiet", "running",
-                 "unfinished")  # fmt: skip
+    __slots__ = ("_carried", "_entry", "_fields", "_first", "_last", "_quiet", "_temporary",
+                 "outcome", "running")  # fmt: skip
 
     def __init__(
         self,
@@ -193,7 +193,8 @@ class Handling(Unit):
         self._quiet = fields.values.get(REASON) == INDEX
         self._first = self._last = ROOT  # its frame as it began, and as the function left it
         self.running = False
-        self.unfinished: BaseException | None = None
+        self.outcome: Any = None
+        self._temporary: BaseException | None = None
 
     def __enter__(self) -> Self:
         # as Unit does, in one piece: each event comes by
@@ -211,7 +212,8 @@ class Handling(Unit):
         if self.running:
             if self._last is not ROOT:
                 back_to(self._last)  # the closing line has what the function bound
-            self.ended(error or self.unfinished)
+            left = getattr(self.outcome, "exception", None) if error is None else error
+            self.ended(left if self._temporary is None else self._temporary)
         elif self._work is not None:
             self._work.drop()
         frame = CURRENT.get()
@@ -219,7 +221,9 @@ class Handling(Unit):
             CURRENT.set(frame.parent)  # as leave() would, without the call
         else:
             leave(self)
-        self._first = self._last = ROOT  # they held us: else only the collector would free it all
+        # they held us: else only the collector would free it all
+        self._first = self._last = ROOT
+        self._temporary = self.outcome = None
         if self._entry is not None:
             self._entry.ended(error)
 
@@ -232,8 +236,12 @@ class Handling(Unit):
             back_to(self._first)
 
     def failed(self, error: BaseException) -> None:
-        """The function has raised: the closing line is written now."""
+        """The function has raised: the closing line is written now, if its outcome is known."""
         remember_own(error, self)
+        if issubclass(type(error), kopf.TemporaryError):  # whether it is tried again, kopf says
+            self._temporary = error
+            self.returned()
+            return
         if self._work is not None and issubclass(type(error), kopf.AdmissionError):
             self._work.facts[ADMISSION_CODE] = _code_of(error)
             self._work.facts[ADMISSION_MESSAGE] = safe_str(error)
@@ -250,7 +258,8 @@ class Handling(Unit):
         if issubclass(kind, kopf.TemporaryError):
             if kind.__name__ == "HandlerChildrenRetry":  # kopf's own, and private
                 return RETRIED, INFO, None
-            return RETRIED, WARNING, error
+            if not getattr(self.outcome, "final", False):
+                return RETRIED, WARNING, error
         outcome, level, shown = super().judge(error)
         return outcome, DEBUG if self._quiet and level == INFO else level, shown
 

@@ -75,7 +75,7 @@ def around_handler(original: Original, state: State) -> Original:
         with _made(handling_of, cause, handler, retry, state.annotation) as handling:
             outcome = await original(*args, **kwargs)
             if handling is not None:
-                handling.unfinished = getattr(outcome, "exception", None)
+                handling.outcome = outcome
             return outcome
 
     return execute_handler_once
