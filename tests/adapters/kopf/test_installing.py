@@ -15,6 +15,8 @@ from concurrent import futures
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
+import click
+import click.testing
 import kopf
 import pytest
 
@@ -400,6 +402,27 @@ async def test_an_event_from_a_thread_goes_to_the_only_operator_or_to_none(lines
     gc.collect()
     assert adapter_posting.only() is not None
     adapter_posting._queues.clear()
+
+
+@pytest.mark.parametrize("given", [["--debug", "serve"], ["serve", "--quiet"]])
+def test_the_switches_of_somebodys_own_command_are_not_kopfs(given: list[str], lines: Lines):
+    """An operator may be embedded in a program of any options; the configured level holds there."""
+
+    @click.group()
+    @click.option("--debug", is_flag=True)
+    def program(debug: bool) -> None:
+        """Debug whatever this program debugs."""
+
+    @program.command()
+    @click.option("--quiet", is_flag=True)
+    def serve(quiet: bool) -> None:
+        ctxlog.configure(level="info", sinks=[{"target": lines.append, "renderer": "event"}])
+        adapter.install()
+        click.echo([log.is_enabled_for(level) for level in ("debug", "info")])
+
+    adapter.uninstall()
+    result = click.testing.CliRunner().invoke(program, given)
+    assert result.output == "[False, True]\n", result.exception
 
 
 @pytest.fixture

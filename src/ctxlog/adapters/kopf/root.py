@@ -8,6 +8,8 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
+import kopf
+
 from ctxlog.adapters.logging.bridge import installed
 from ctxlog.runtime import runtime
 
@@ -113,11 +115,17 @@ def level_asked() -> int | None:
 
     context = click.get_current_context(silent=True)
     while context is not None:
-        level = _level_of(context.params)
+        level = _level_of(context.params) if _is_kopfs(context.command) else None
         if level is not None:
             return level
         context = context.parent
     return None
+
+
+def _is_kopfs(command: Any) -> bool:
+    """Whether a command is kopf's: a program of somebody's own may have a `--debug` of its own."""
+    module = str(getattr(command.callback, "__module__", None))
+    return module.partition(".")[0] == kopf.__name__
 
 
 def _level_of(asked: Any) -> int | None:
