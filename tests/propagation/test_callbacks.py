@@ -8,6 +8,7 @@ import queue
 import subprocess
 import sys
 from concurrent.futures import Future
+from contextvars import copy_context
 
 import pluggy
 import pytest
@@ -151,6 +152,29 @@ def test_a_thread_queue_keeps_its_manners():
     stack.put(handed)
     assert stack.receive() is handed
     assert (handed == "x", hash(handed) == hash("x"), "'x'" in repr(handed)) == (True, True, True)
+
+
+def test_an_item_handed_to_several_is_left_by_each_where_it_entered_it():
+    """Blocks of one item overlap in any order: each taker has its own context back after it."""
+    with scope(request_id="r-1"):
+        handed = hand("x")
+
+    def take(name: str):
+        with scope(taker=name):
+            with handed:
+                yield get_context()
+            yield get_context()
+
+    first, second = copy_context(), copy_context()
+    one, two = take("one"), take("two")
+    for context, taker in ((first, one), (second, two)):
+        assert {"request_id": "r-1"} == context.run(next, taker)
+    for context, taker, name in ((first, one, "one"), (second, two, "two")):
+        assert {"taker": name} == context.run(next, taker)
+        context.run(taker.close)
+    with handed, handed as again:
+        assert "x" == again
+    assert {} == get_context()
 
 
 def test_an_async_queue_keeps_its_manners():

@@ -21,14 +21,13 @@ import asyncio
 import queue
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from ctxlog.context.accessors import capture
-from ctxlog.context.fields import CURRENT
+from ctxlog.context.accessors import capture, enter_carried
+from ctxlog.context.fields import CURRENT, Frame, leave
+from ctxlog.context.raised import remember_own
 from ctxlog.context.snapshot import Snapshot
 
 if TYPE_CHECKING:
     from types import TracebackType
-
-    from ctxlog.context.captured import SnapshotScope
 
 Item = TypeVar("Item")
 
@@ -43,17 +42,16 @@ class Handed(Generic[Item]):
         snapshot: the context it was put under.
     """
 
-    __slots__ = ("_scopes", "item", "snapshot")
+    __slots__ = ("item", "snapshot")
 
     def __init__(self, item: Item, snapshot: Snapshot) -> None:
         self.item = item
         self.snapshot = snapshot
-        self._scopes: list[SnapshotScope] = []
 
     def __enter__(self) -> Item:
-        scope = self.snapshot.scope()
-        scope.__enter__()
-        self._scopes.append(scope)
+        # the frame is this item's own: one that was put into two queues has blocks that overlap
+        undo = enter_carried(self.snapshot.carried)
+        CURRENT.set(Frame(self.snapshot.fields, CURRENT.get(), self, undo))
         return self.item
 
     def __exit__(
@@ -62,7 +60,9 @@ class Handed(Generic[Item]):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._scopes.pop().__exit__(kind, error, traceback)
+        if error is not None:
+            remember_own(error, self)
+        leave(self)
 
     def __eq__(self, other: object) -> bool:
         return bool(self.item == (other.item if isinstance(other, Handed) else other))
