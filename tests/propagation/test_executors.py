@@ -10,6 +10,9 @@ import threading
 import weakref
 from concurrent import futures
 from contextvars import ContextVar
+from functools import partial
+from multiprocessing import get_context as get_mp_context
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -20,6 +23,9 @@ from ctxlog.context.variables import carry_var
 from ctxlog.errors import UsageError
 from ctxlog.propagation import executors, pools, processes, run_detached, threads, wrap_executor
 from ctxlog.propagation.jobs import is_machinery, job
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 FOREIGN: ContextVar[str] = ContextVar("foreign", default="-")
 
@@ -130,6 +136,27 @@ def test_what_cannot_travel_costs_no_job():
     with executors.ProcessPoolExecutor(1) as pool, scope(a=1, key=Secret("k")):
         found = pool.submit(get_context).result()
     assert {"a": 1, "key": "[redacted]", "context.replaced": ["key"]} == found
+
+
+def read_and_call(called: Callable[[], object], *_: object) -> tuple[object, object]:
+    """Return what is bound here, and what is bound where ``called`` runs."""
+    return get_context(), called()
+
+
+def test_a_partial_whose_argument_is_wrapped_has_its_submitters_context():
+    """Only a map's chunk has its context in its argument; a job with a wrapped callback has none."""
+    with scope(a="callback"):
+        called = wrap(get_context)
+    submitted = partial(read_and_call, called)
+    with scope(a="job"):
+        both = ({"a": "job"}, {"a": "callback"})
+        assert both == job(submitted)()
+        with wrap_executor(futures.ThreadPoolExecutor(1)) as pool:
+            assert both == pool.submit(submitted).result()
+        with executors.ProcessPoolExecutor(1, mp_context=get_mp_context("spawn")) as pool:
+            assert both == pool.submit(submitted).result()
+            assert [{"a": "job"}] * 3 == [here for here, _ in pool.map(
+                read_and_call, [called] * 3, range(3), chunksize=2)]  # fmt: skip
 
 
 def test_a_job_has_one_context():

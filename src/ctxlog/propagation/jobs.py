@@ -28,6 +28,8 @@ MACHINERY = (
     "opentelemetry.sdk.",
     "sentry_sdk.",
 )
+#: What a process pool's map makes a partial of, its function first: the standard library's, loky's.
+_CHUNK = "_process_chunk"
 
 
 def job(function: Function) -> Function:
@@ -54,7 +56,8 @@ def job(function: Function) -> Function:
     if isinstance(given, Wrapped):
         return function
     if kind is partial and given.args and isinstance(given.args[0], Wrapped):
-        return function  # a chunk of a map whose function was wrapped
+        chunk = getattr(given.func, "__name__", None) == _CHUNK
+        return function if chunk else cast("Function", under_now(given))
     return cast("Function", under_now(given))
 
 
