@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from threading import Barrier, Thread
 from typing import Any
 
@@ -12,6 +13,7 @@ from opentelemetry import context as otel
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 
+from ctxlog import get_logger
 from ctxlog.carriers import extract, inject
 from ctxlog.context import spans
 from ctxlog.context.fields import CURRENT, bind_context, clear_context, get_context
@@ -20,7 +22,10 @@ from ctxlog.context.snapshot import snapshot
 from ctxlog.entries import entry
 from ctxlog.errors import UsageError
 from ctxlog.ids import TraceIds, valid_request_id, valid_span_id, valid_trace_id
+from ctxlog.sampling import Tail
+from ctxlog.testing import capture
 
+log = get_logger(__name__)
 PARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 IDS = TraceIds("4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7", "01")
 tracer = TracerProvider().get_tracer("tests")
@@ -290,3 +295,34 @@ def test_clearing_stays_within():
             clear_context()
             assert {} == get_context()
         assert {"a": 1} == get_context()
+
+
+def test_one_entry_object_in_several_blocks_at_once_ends_each_request_for_who_watches() -> None:
+    """Tail sampling holds and drops by request, also of one entry object entered by two tasks."""
+    shared = entry()
+
+    async def request(first: asyncio.Event, then: asyncio.Event, *, bad: bool) -> None:
+        with contextlib.suppress(ValueError), shared:
+            log.info("held", bad=bad)
+            bind_context(request_id="bound over it")
+            first.set()
+            await then.wait()
+            if bad:
+                raise ValueError
+
+    async def main(*, bad: bool) -> None:
+        one, two, go = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        waits = asyncio.create_task(request(one, go, bad=bad))
+        await one.wait()
+        ended = asyncio.create_task(request(two, two, bad=not bad))
+        await ended
+        go.set()
+        await waits
+
+    for bad in (False, True):
+        tail = Tail()
+        with capture(processors=(tail,)) as lines:
+            asyncio.run(main(bad=bad))
+            assert 0 == tail.held
+        assert [True] == [line["bad"] for line in lines]
+        assert {} == tail._requests

@@ -86,6 +86,39 @@ def test_annotations_of_interleaved_operations_do_not_mix() -> None:
     assert all(line["number"] == line["seen"] == line["thread"] for line in lines)
 
 
+def test_one_operation_object_in_several_blocks_at_once_closes_each_as_its_own() -> None:
+    """Overlapping or nested, each block of one object has a line with its own fields and notes."""
+    shared = operation("unit")
+
+    async def one(name: str, entered: asyncio.Event, end: asyncio.Event) -> None:
+        with scope(request_id=name), shared:
+            annotate(rows=name)
+            entered.set()
+            await end.wait()
+
+    async def main(*, last_in_first_out: bool) -> None:
+        tasks, ends = [], []
+        for name in "ab":
+            entered, end = asyncio.Event(), asyncio.Event()
+            tasks.append(asyncio.create_task(one(name, entered, end)))
+            ends.append(end)
+            await entered.wait()
+        for place in (1, 0) if last_in_first_out else (0, 1):
+            ends[place].set()
+            await tasks[place]
+
+    for last_in_first_out in (False, True):
+        with capture() as lines:
+            asyncio.run(main(last_in_first_out=last_in_first_out))
+        found = sorted((line["request_id"], line["rows"], line["outcome"]) for line in lines)
+        assert [("a", "a", "success"), ("b", "b", "success")] == found
+    with capture() as lines, shared:
+        annotate(which="outer")
+        with shared:
+            annotate(which="inner")
+    assert ["inner", "outer"] == [line["which"] for line in lines]
+
+
 def test_exception_is_an_error_line_with_the_exception_and_goes_on() -> None:
     """An exception makes the line an error, is described on it, and is not swallowed."""
     with capture() as lines, pytest.raises(ValueError, match="bad"), operation("import"):

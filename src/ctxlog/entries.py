@@ -6,9 +6,9 @@ import sys
 from weakref import ref
 
 from ctxlog.carriers import extract, wire
-from ctxlog.context.accessors import enter_carried
+from ctxlog.context.accessors import MISSING, enter_carried
 from ctxlog.context.decorate import decorate
-from ctxlog.context.fields import BOUND, CURRENT, EMPTY, Fields, Frame, leave, tell_bound
+from ctxlog.context.fields import BOUND, CURRENT, EMPTY, Fields, Frame, frame_of, leave, tell_bound
 from ctxlog.context.raised import remember_own
 from ctxlog.context.snapshot import Snapshot
 from ctxlog.context.spans import (
@@ -141,7 +141,10 @@ class entry:  # noqa: N801 - reads as a function, like contextlib.suppress
     def __enter__(self) -> Self:
         frame = CURRENT.get()
         fields, carried = self.open(frame.fields)
-        CURRENT.set(Frame(fields, frame, self, enter_carried(carried)))
+        undo = enter_carried(carried)
+        if _watchers:  # in the frame: one entry may have several blocks at once
+            undo = (*undo, (_WATCHED, fields.values[REQUEST_ID]))
+        CURRENT.set(Frame(fields, frame, self, undo))
         if BOUND:
             tell_bound(fields.values)
         return self
@@ -154,7 +157,7 @@ class entry:  # noqa: N801 - reads as a function, like contextlib.suppress
     ) -> None:
         if error is not None:
             remember_own(error, self)
-        if self._watched is not None:
+        if _watchers:
             self.ended(error)
         frame = CURRENT.get()
         if frame.owner is self and not frame.undo and frame.parent is not None:
@@ -209,7 +212,11 @@ class entry:  # noqa: N801 - reads as a function, like contextlib.suppress
 
     def ended(self, error: BaseException | None) -> None:
         """Tell who watches that the entry has ended; badly, if an exception left it."""
-        request_id, self._watched = self._watched, None
+        request_id, frame = self._watched, frame_of(self)
+        for each, before in () if frame is None else frame.undo:
+            request_id = before if each is _WATCHED else request_id
+        if request_id is self._watched:
+            self._watched = None
         if request_id is None:
             return
         kind = type(error)  # not isinstance: __class__ may lie
@@ -250,6 +257,25 @@ class entry:  # noqa: N801 - reads as a function, like contextlib.suppress
 
 _NOTHING = Snapshot(EMPTY)
 
+
+class _Watched:
+    """In what leaving an entry's frame undoes: under which id its watchers know it."""
+
+    name = "watched"
+
+    def capture(self) -> object:
+        """Nothing: it is not carried."""
+        return MISSING
+
+    def enter(self, value: object) -> object:
+        """Nothing is entered."""
+        return value
+
+    def leave(self, request_id: object) -> None:
+        """Nothing: whoever leaves the block tells its watchers, with what left it."""
+
+
+_WATCHED = _Watched()
 
 _NO_LINK: dict[str, object] = {}
 

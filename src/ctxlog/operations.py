@@ -186,7 +186,8 @@ class operation:  # noqa: N801 - reads as a function, like contextlib.suppress
     def __enter__(self) -> Self:
         frame = CURRENT.get()
         fields = self._begin(frame.fields)
-        span = None if self._work is None else self._work.span
+        held: Any = fields.operation  # this run's: another may begin with this object meanwhile
+        span = held.work.span
         CURRENT.set(Frame(fields, frame, self, () if span is None else span.enter()))
         return self
 
@@ -208,24 +209,29 @@ class operation:  # noqa: N801 - reads as a function, like contextlib.suppress
     def open(self, below: Fields) -> tuple[Fields, Carried]:
         """Begin, for a generator whose steps run in this operation."""
         fields = self._begin(below)
-        span = None if self._work is None else self._work.span
+        held: Any = fields.operation
+        span = held.work.span
         return fields, capture() if span is None else span.carried(capture())
 
     def ended(self, error: BaseException | None) -> None:
-        """Write the closing line of the run that was begun last, once."""
-        work, self._work = self._work, None
-        if work is None or work.under is None:
+        """Write the closing line, once: of the run whose block is left, else of the last begun."""
+        frame = CURRENT.get()
+        own = frame if frame.owner is self else frame_of(self)
+        held = None if own is None else own.fields.operation
+        # one object may have several blocks at once: the frame knows which is left here
+        work = held.work if type(held) is Held else self._work
+        if work is self._work:
+            self._work = None
+        if work is None or work.ended or work.under is None:
             return
         outcome, level, shown = self.judge(error)
-        frame = CURRENT.get()
-        if frame.owner is self:  # by far the most often: its fields are what is current
+        if own is frame:  # by far the most often: its fields are what is current
             work.end(outcome, shown, level)
             mine = frame.fields
             below = None if frame.parent is None else frame.parent.fields
             if below is not None and below.values is mine.values and below.ids is mine.ids:
                 below.encoded = mine.encoded  # what comes after is under the same
             return
-        own = frame_of(self)
         if own is not None:  # what was bound in the meantime belongs on the closing line too
             work.under = Fields(own.fields.values, own.fields.ids)
         # under its own fields, whatever was bound or left in between
