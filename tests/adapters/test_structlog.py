@@ -234,6 +234,32 @@ def test_wrap_for_formatter_reaches_us_as_fields():
     assert [("x", 1)] == [(line["event"], line["n"]) for line in lines(out)]
 
 
+class Liar:
+    """An object that answers no question about itself."""
+
+    def __getattribute__(self, name: str) -> Any:
+        """Raise."""
+        raise RuntimeError(name)
+
+    def __bool__(self) -> bool:
+        """Raise, as an array of two numbers does."""
+        raise RuntimeError("truth")
+
+
+@pytest.mark.parametrize("name", ["logger", "logger_name", "level", "level_number", "timestamp",
+                                  "stack", "exception"])  # fmt: skip
+@pytest.mark.parametrize("kind", [list, Liar, type(None)])
+def test_a_field_called_as_structlogs_own_and_of_another_kind(name: str, kind: type):
+    """It neither raises into the application nor vanishes: it is a field like any other."""
+    out = configured()
+    structlog.get_logger("shop").info("x", **{name: kind()})
+    (line,) = lines(out)
+    assert ("x", "shop", "info") == (line["event"], line["logger"], line["level"])
+    shown = {"logger": "fields.logger", "level": "fields.level", "timestamp": "fields.timestamp"}
+    found = line[shown.get(name, name)]
+    assert "Liar" in found if kind is Liar else kind() == found
+
+
 @relaxed
 @given(event=events())
 def test_anything_is_one_valid_line(event: dict[Any, Any]):

@@ -111,8 +111,8 @@ def deliver(logger: Any, method_name: str, event_dict: MutableMapping[str, Any])
     fields = dict(event_dict)
     for mark in _OURS.intersection(fields):
         del fields[mark]
-    name = fields.pop("logger", None) or fields.pop("logger_name", None)
-    if not isinstance(name, str):
+    name = _name(fields, "logger") or _name(fields, "logger_name")
+    if name is None:
         name = getattr(logger, "name", None)
         name = name if isinstance(name, str) else "root"
     level, text = _level(method_name, fields)
@@ -120,9 +120,9 @@ def deliver(logger: Any, method_name: str, event_dict: MutableMapping[str, Any])
         raise structlog.DropEvent
     event = fields.pop(names.EVENT, None)
     stamp_ns = _stamp(fields)
-    if "exception" in fields and isinstance(fields["exception"], str):
+    if issubclass(type(fields.get("exception")), str):
         fields["exception.stacktrace"] = fields.pop("exception")
-    if isinstance(fields.get("stack"), str):
+    if issubclass(type(fields.get("stack")), str):
         fields["stack_info"] = fields.pop("stack")
     pipeline = runtime.pipeline
     if pipeline is None or (stamp_ns is None and text is None):
@@ -135,23 +135,33 @@ def deliver(logger: Any, method_name: str, event_dict: MutableMapping[str, Any])
     raise structlog.DropEvent
 
 
+def _name(fields: dict[str, Any], key: str) -> str | None:
+    """Take a logger's name out of the fields; what is no name stays, as any field."""
+    given = fields.get(key)
+    if not issubclass(type(given), str) or not given:
+        return None
+    del fields[key]
+    return str.__str__(given)
+
+
 def _level(method_name: str, fields: dict[str, Any]) -> tuple[int, str | None]:
     """Return a level's number, and its name where that is another than ours."""
     given = fields.get("level")
     number = NUMBERS.get(method_name, 20)
-    if isinstance(given, str) and given.lower() in NUMBERS:
+    if type(given) is str and given.lower() in NUMBERS:
         del fields["level"]
         number = NUMBERS[given.lower()]
-    fields.pop("level_number", None)
+    if type(fields.get("level_number")) is int:  # of structlog's add_log_level_number
+        del fields["level_number"]
     return number or 20, None
 
 
 def _stamp(fields: dict[str, Any]) -> int | None:
     given = fields.get(names.TIMESTAMP)
     at = None
-    if isinstance(given, float | int) and not isinstance(given, bool):
+    if type(given) is float or type(given) is int:
         at = given
-    elif isinstance(given, str):
+    elif type(given) is str:
         try:
             parsed = datetime.fromisoformat(given)
         except ValueError:
