@@ -176,6 +176,32 @@ def test_the_call_site_is_the_records():
     assert lines(out)[0]["code.file.path"].endswith("test_bridge.py")
 
 
+class Liar:
+    """A message that answers no question about itself."""
+
+    def __getattribute__(self, name: str) -> Any:
+        """Raise."""
+        raise RuntimeError(name)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"created": float("nan")},
+        {"created": float("inf")},
+        {"msg": Liar(), "exc_info": (ValueError, ValueError("x"), None)},
+    ],
+)
+def test_a_record_as_nobody_makes_it(given: dict[str, Any], capsys: pytest.CaptureFixture[str]):
+    """One from elsewhere, with a time or a message that is none, is a line all the same."""
+    out = io.StringIO()
+    ctxlog.configure(stream=out, renderer="json")
+    made = {"name": "doors.lib", "levelno": 30, "levelname": "WARNING", "msg": "x", **given}
+    logging.getLogger("doors.lib").handle(logging.makeLogRecord(made))
+    assert ["warning"] == [line["level"] for line in lines(out)]
+    assert "" == capsys.readouterr().err
+
+
 @pytest.mark.parametrize("schema", ["ecs", "gcp", "datadog"])
 def test_every_schema_is_the_same_on_both_ways(schema: str):
     """A record on the short way and one on the full way have the same names."""

@@ -98,7 +98,7 @@ _USUAL = frozenset({10, 20, 30, 40, 50})
 def ns_of(record: logging.LogRecord) -> int | None:
     """Return when the record was made, in ns since the epoch, to the microsecond."""
     created = record.created
-    if not isinstance(created, int | float):
+    if not isinstance(created, int | float) or created - created != 0:  # a number, and no end
         return None
     second = floor(created)
     return second * 1_000_000_000 + int((created - second) * 1e6 + 0.5) * 1_000
@@ -117,7 +117,7 @@ def process(pipeline: Pipeline, record: logging.LogRecord) -> None:
     error = _error_of(record, stamp)
     if error is not None:
         fields["exc_info"] = error
-        if isinstance(event, str):  # a QueueHandler has put the traceback into the text
+        if type(event) is str:  # a QueueHandler has put the traceback into the text
             event = event.partition(_TRACEBACK)[0] if _TRACEBACK in event else event
     elif record.exc_text:
         fields["exception.stacktrace"] = record.exc_text
