@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import attrs
+import pydantic
 import pytest
 
 from ctxlog.freezing import freeze, freeze_fields
@@ -47,6 +49,69 @@ def test_a_failing_question_hides_the_value():
 
     value = {"a": "s3cr3t"}
     assert "<dict: unreadable, BoomError>" == plain(value, DEFAULT_LIMITS, is_secret)
+
+
+@attrs.define
+class OfAttrs:
+    """A class of attrs with a secret, a hidden field and one with a text of its own."""
+
+    name: str
+    password: str = "hunter2"
+    hidden: str = attrs.field(default="hunter2", repr=False)
+    card: str = attrs.field(default="4111hunter2", repr=lambda number: f"{number[:4]}…")
+
+
+class OfPydantic(pydantic.BaseModel, extra="allow"):
+    """A model with a secret, a hidden field and a text that hides itself."""
+
+    name: str
+    password: str = "hunter2"
+    hidden: str = pydantic.Field(default="hunter2", repr=False)
+    card: pydantic.SecretStr = pydantic.SecretStr("hunter2")
+
+
+@attrs.define
+class OfAttrsWithText(OfAttrs):
+    """One that says what it shows."""
+
+    def __repr__(self) -> str:
+        return "nothing of it"
+
+
+class OfPydanticWithText(OfPydantic):
+    """One that says what it shows."""
+
+    def __repr__(self) -> str:
+        return "nothing of it"
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (OfAttrs("bob"), {"name": "bob", "password": "***", "card": "4111…"}),
+        (
+            OfPydantic(name="bob", token="hunter2"),  # type: ignore[call-arg] # pyright: ignore[reportCallIssue] - an extra
+            {
+                "name": "bob",
+                "password": "***",
+                "card": "SecretStr('**********')",
+                "token": "***",
+            },
+        ),
+        (OfAttrsWithText("bob"), "nothing of it"),
+        (OfPydanticWithText(name="bob"), "nothing of it"),
+    ],
+)
+def test_models_of_attrs_and_pydantic_are_read_by_name(value: Any, expected: Any):
+    """As a dataclass is, so that a secret's name is seen; one with a text of its own is that."""
+
+    def is_secret(name: str) -> bool:
+        return name in {"password", "token"}
+
+    assert {"m": [expected]} == plain({"m": [value]}, DEFAULT_LIMITS, is_secret, "***")
+    bound = freeze(value)
+    assert bound == expected if isinstance(expected, str) else "bob" == bound["name"]  # type: ignore[index]
+    assert "hunter2" not in str(plain({"m": bound}, DEFAULT_LIMITS, is_secret))
 
 
 @pytest.mark.parametrize("kind", [KeyboardInterrupt, SystemExit])

@@ -100,6 +100,45 @@ def _numpy(walk: Walk, value: Any, room: int) -> object:
     return walk.walk(value.item(), room - 1) if room > 0 else "<depth>"
 
 
+def _pydantic(walk: Walk, value: Any, room: int) -> object:
+    """Walk a pydantic model's fields that its own text shows."""
+    kind = type(value)
+    declared = getattr(kind, "__pydantic_fields__", None) or getattr(kind, "model_fields", None)
+    if type(declared) is not dict or not _is_theirs(kind, "__repr__", "__repr_args__"):
+        return walk.text(safe_repr(value))  # of version 1; or its class tells what it shows
+    # where pydantic keeps them: an attribute of SQLModel may ask the database
+    held = object.__getattribute__(value, "__dict__")
+    pairs: list[tuple[object, object]] = [
+        (name, held[name]) for name, field in declared.items() if field.repr and name in held
+    ]
+    extra = attribute(value, "__pydantic_extra__")
+    if type(extra) is dict:
+        pairs += extra.items()
+    return walk.mapping(value, pairs, len(pairs), room)
+
+
+def _is_theirs(kind: type, *methods: str) -> bool:
+    """Return whether no class of the application's has these methods."""
+    for name in methods:
+        owner = next((base for base in mro_of(kind) if name in base.__dict__), kind)
+        if owner.__module__.partition(".")[0] not in ("pydantic", "sqlmodel"):
+            return False
+    return True
+
+
+def _attrs(value: Any) -> list[tuple[object, object]] | None:
+    """Return what the text made by attrs shows; ``None``: the class has a text of its own."""
+    kind = type(value)
+    code = getattr(kind.__repr__, "__code__", None)
+    if not getattr(code, "co_filename", "").startswith("<attrs generated"):
+        return None
+    return [
+        (field.name, attribute(value, field.name) if field.repr is True
+         else field.repr(attribute(value, field.name)))
+        for field in kind.__attrs_attrs__ if field.repr
+    ]  # fmt: skip
+
+
 def _model(walk: Walk, value: Any, names: Iterable[str], room: int) -> object:
     """Walk a model of a generated API client: what is set, with the kind that its class stands for."""
     pairs: list[tuple[object, object]] = [
@@ -121,6 +160,10 @@ def _object(walk: Walk, value: Any, room: int) -> object:
         from dataclasses import fields
 
         return walk.record(value, [field.name for field in fields(kind) if field.repr], room)
+    if getattr(kind, "__attrs_attrs__", None) is not None:
+        shown = _attrs(value)
+        if shown is not None:
+            return walk.mapping(value, shown, len(shown), room)
     if is_mapping(kind):
         pairs, size = foreign_pairs(value, walk.items)
         return walk.mapping(value, pairs, size, room)
@@ -160,6 +203,7 @@ NAMED: dict[str, Handler] = {  # by name: nothing is imported for a type nobody 
     "ipaddress._BaseNetwork": _printed,
     "numpy.generic": _numpy,
     "pathlib.PurePath": _printed,
+    "pydantic.main.BaseModel": _pydantic,
     "pathlib._local.PurePath": _printed,
     "uuid.UUID": _printed,
     **dict.fromkeys(DYNAMIC, _as_dict),
