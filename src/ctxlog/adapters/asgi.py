@@ -264,10 +264,15 @@ def _outside(
             try:
                 sent = yield waiting
             except GeneratorExit:
-                run(steps.close)
+                close = getattr(steps, "close", None)
+                if close is not None:
+                    run(close)
                 raise
-            except BaseException as error:  # noqa: BLE001 - it is the callee's: cancellation above all
-                waiting = run(steps.throw, error)
+            except BaseException as error:  # it is the callee's: cancellation above all
+                throw = getattr(steps, "throw", None)
+                if throw is None:
+                    raise
+                waiting = run(throw, error)
             else:  # as await does: an iterator need not have a send
                 waiting = run(next, steps) if sent is None else run(steps.send, sent)
     except StopIteration as done:

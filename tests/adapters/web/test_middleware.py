@@ -414,6 +414,44 @@ def test_a_server_whose_awaitables_are_iterators():
         asyncio.run(asgi.Middleware(app)(scope_of(), receive, deaf))
 
 
+class Plain:
+    """An awaitable of a server's in another language: its iterator has nothing but a next."""
+
+    def __await__(self) -> Plain:
+        return self
+
+    def __iter__(self) -> Plain:
+        return self
+
+    def __next__(self) -> None:
+        return None
+
+
+def test_cancellation_where_a_servers_awaitables_cannot_be_thrown_into():
+    """It is raised where the application waits, as ``await`` does: granian's streams are stopped so."""
+    seen: list[type[BaseException]] = []
+
+    def receive() -> Any:
+        return Plain()
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        for _ in range(2):
+            try:
+                await receive()
+            except BaseException as error:
+                seen.append(type(error))
+                if isinstance(error, GeneratorExit):
+                    raise
+
+    with capture() as lines:
+        call: Any = asgi.Middleware(app)(scope_of(), receive, deaf)
+        call.send(None)
+        call.throw(asyncio.CancelledError())
+        call.close()
+    assert [asyncio.CancelledError, GeneratorExit] == seen
+    assert "cancelled" == lines.one(event="request")["outcome"]
+
+
 def test_a_failure_of_what_is_thrown_away_in_another_request():
     """Its exception has its own ids for whoever logs it, and nothing of the other request."""
 
