@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import httpx
 
-from ctxlog.adapters.outgoing import Hosts
-from ctxlog.carriers import inject
+from ctxlog.adapters.outgoing import Hosts, headers_beside
 from ctxlog.errors import UsageError
 
 if TYPE_CHECKING:
@@ -21,7 +20,7 @@ _SENT = "ctxlog"
 def send_ids(client: Client, *, hosts: Iterable[str]) -> Client:
     """Let a client send ``traceparent`` and ``x-request-id`` to these hosts.
 
-    A redirect to another host goes without them. It is a hook of the client's for ``request``, so
+    A header that the caller has set goes as it is. A redirect to another host goes without ours. It is a hook of the client's for ``request``, so
     transports, proxies and mounts stay as they are.
 
     Args:
@@ -58,7 +57,6 @@ def _write(request: httpx.Request, hosts: Hosts) -> None:
         if request.headers.get(name) == value:
             del request.headers[name]
     if request.url.host in hosts:
-        ours: dict[str, str] = {}
-        inject(ours)
+        ours = headers_beside(request.headers)
         request.headers.update(ours)
         request.extensions = {**request.extensions, _SENT: ours}

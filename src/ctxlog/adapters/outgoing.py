@@ -1,16 +1,20 @@
-"""Outgoing: to which hosts ids are sent. What the adapters of HTTP clients share."""
+"""Outgoing: to which hosts ids are sent, and which. What the adapters of HTTP clients share."""
 
 from __future__ import annotations
 
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from ctxlog.carriers import inject
 from ctxlog.errors import UsageError
+from ctxlog.formats import HEADERS, TRACESTATE, X_TRACE_ID
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 ANY = "*"
+#: What tells of a trace; one of them that the caller has set is not mixed with ours.
+_OF_TRACE = HEADERS - {X_TRACE_ID} | {TRACESTATE}
 
 
 class Hosts:
@@ -53,6 +57,26 @@ class Hosts:
             return False
         name = _plain(host)
         return name in self._names or (bool(self._below) and name.endswith(self._below))
+
+
+def headers_beside(given: Iterable[str]) -> dict[str, str]:
+    """Return the headers with the ids of here, without those that the caller has set.
+
+    Args:
+        given: names of the headers that are there.
+
+    Example:
+        >>> from ctxlog.entries import entry
+        >>> with entry({"x-request-id": "r-1"}):
+        ...     headers_beside(["Traceparent"]), headers_beside(["X-Request-ID", "b3"])
+        ({'x-request-id': 'r-1'}, {})
+    """
+    theirs = {name.lower() for name in given}
+    if not theirs.isdisjoint(_OF_TRACE):
+        theirs |= _OF_TRACE
+    ours: dict[str, str] = {}
+    inject(ours)
+    return {name: value for name, value in ours.items() if name not in theirs}
 
 
 def _check(name: str) -> None:

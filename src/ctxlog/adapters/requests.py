@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from requests.adapters import BaseAdapter
 
-from ctxlog.adapters.outgoing import Hosts
-from ctxlog.carriers import inject
+from ctxlog.adapters.outgoing import Hosts, headers_beside
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -30,7 +29,7 @@ class Adapter(BaseAdapter):
         """Send a request, with the ids if its host may know them."""
         if _host(request.url) in self.hosts:
             request = request.copy()
-            inject(request.headers)
+            request.headers.update(headers_beside(request.headers))
         return self.inner.send(request, *args, **kwargs)
 
     def close(self) -> None:
@@ -41,7 +40,7 @@ class Adapter(BaseAdapter):
 def send_ids(session: requests.Session, *, hosts: Iterable[str]) -> requests.Session:
     """Let a session send ``traceparent`` and ``x-request-id`` to these hosts.
 
-    Every adapter that is mounted now is put behind one that adds the headers; mount your own first.
+    A header that the caller has set goes as it is. Every adapter that is mounted now is put behind one that adds the headers; mount your own first.
 
     Args:
         session: the session.

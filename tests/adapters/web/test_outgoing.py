@@ -65,24 +65,24 @@ def store() -> Generator[Store]:
     made.server.server_close()
 
 
-def by_requests(hosts: Any, *urls: str) -> None:
+def by_requests(hosts: Any, *urls: str, headers: dict[str, str] | None = None) -> None:
     """Ask with a session of requests."""
     with for_requests.send_ids(requests.Session(), hosts=hosts) as session:
         session.trust_env = False
         for url in urls:
-            session.get(url, timeout=30).close()
+            session.get(url, timeout=30, headers=headers).close()
 
 
-def by_httpx(hosts: Any, *urls: str) -> None:
+def by_httpx(hosts: Any, *urls: str, headers: dict[str, str] | None = None) -> None:
     """Ask with a client of httpx."""
     with for_httpx.send_ids(
         httpx.Client(follow_redirects=True, trust_env=False), hosts=hosts
     ) as client:
         for url in urls:
-            client.get(url)
+            client.get(url, headers=headers)
 
 
-def by_async_httpx(hosts: Any, *urls: str) -> None:
+def by_async_httpx(hosts: Any, *urls: str, headers: dict[str, str] | None = None) -> None:
     """Ask with an asynchronous client of httpx."""
 
     async def ask() -> None:
@@ -91,7 +91,7 @@ def by_async_httpx(hosts: Any, *urls: str) -> None:
         )
         async with client:
             for url in urls:
-                await client.get(url)
+                await client.get(url, headers=headers)
 
     asyncio.run(ask())
 
@@ -210,6 +210,42 @@ def test_an_id_of_ones_own(store: Store):
     with for_httpx.send_ids(httpx.Client(trust_env=False), hosts=["store"]) as client:
         client.get(f"http://127.0.0.1:{store.port}/a", headers={"X-Request-ID": "own"})
     assert "own" == ids_of(store.got["/a"])[0]
+
+
+@CLIENTS
+@pytest.mark.parametrize("name", ["X-Request-ID", "x-request-id"])
+def test_an_id_of_ones_own_for_a_host_that_is_named(
+    ask: Callable[..., None], name: str, store: Store
+):
+    """It wins, also behind a redirect; the rest is ours."""
+    base = f"http://127.0.0.1:{store.port}"
+    with ctxlog.entry(INBOUND):
+        ask(["127.0.0.1"], f"{base}/to?{base}/behind", headers={name: "own"})
+    assert [("own", TRACE)] * 2 == [ids_of(store.got[path]) for path in ("/to", "/behind")]
+
+
+@CLIENTS
+@pytest.mark.parametrize("name", ["Traceparent", "b3", "tracestate"])
+def test_a_trace_of_ones_own(ask: Callable[..., None], name: str, store: Store):
+    """It is not mixed with ours, in whatever format: the receiver would take one of the two."""
+    own = {name: f"00-{'a' * 32}-{'b' * 16}-01"}
+    with ctxlog.entry(INBOUND):
+        ask(["127.0.0.1"], f"http://127.0.0.1:{store.port}/a", headers=own)
+    got = {key.lower(): value for key, value in store.got["/a"].items()}
+    assert "r-1" == got["x-request-id"]
+    kept = {key: got.get(key) for key in ("traceparent", "b3", "tracestate") if key in got}
+    assert {name.lower(): own[name]} == kept
+
+
+def test_a_request_that_is_sent_again_elsewhere(store: Store):
+    """A request of httpx that is sent under another entry has that one's ids: ours are no header of its own."""
+    url = f"http://127.0.0.1:{store.port}"
+    with for_httpx.send_ids(httpx.Client(trust_env=False), hosts="127.0.0.1") as client:
+        request = client.build_request("GET", f"{url}/a")
+        for number in range(2):
+            with ctxlog.entry({"x-request-id": f"r-{number}"}):
+                client.send(request)
+            assert f"r-{number}" == ids_of(store.got["/a"])[0]
 
 
 def test_twice():
