@@ -744,9 +744,9 @@ def test_an_exception_is_rendered_once(monkeypatch):
     """Several sinks and renderers share one rendering of the traceback."""
     calls: list[BaseException] = []
 
-    def describing(error: BaseException) -> dict[str, object]:
+    def describing(error: BaseException, **options: Any) -> dict[str, object]:
         calls.append(error)
-        return describe(error)
+        return describe(error, **options)
 
     monkeypatch.setattr("ctxlog.assembly.describe", describing)
     with configured(sinks=[Written(), {"target": Written(), "renderer": "logfmt"}, Written()]):

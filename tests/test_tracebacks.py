@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import time
 import traceback
@@ -12,8 +13,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import ctxlog
 from ctxlog import tracebacks
+from ctxlog.limits import Limits
+from ctxlog.renderers.console import ConsoleRenderer
+from ctxlog.renderers.json import JsonRenderer
+from ctxlog.renderers.logfmt import LogfmtRenderer
 from ctxlog.tracebacks import CAUSES, GROUP_MEMBERS, NOTES, describe, resolve
+from tests.kit import configured
 from tests.strategies import HOSTILE, BoomError, OddError, anything, relaxed, texts
 
 if TYPE_CHECKING:
@@ -275,6 +282,33 @@ def test_long_texts_lose_their_middle():
     assert "bytes]\n" in text
     whole = describe(fail(ValueError("é" * 1000)), bytes_limit=4000)["exception.stacktrace"]
     assert "bytes]\n" not in str(whole)
+
+
+@pytest.mark.parametrize("renderer", ["json", "logfmt", "console"])
+def test_a_small_limit_leaves_where_it_was_raised(renderer: str):
+    """Where a value may have little, what is cut of a traceback or a stack is its middle."""
+    error: Any = ValueError("the first")
+    for number in range(20):
+        error = fail(ValueError(f"number {number}"), error)
+    with configured(limits=Limits(value_bytes=2000), renderer=renderer) as written:
+        ctxlog.get_logger("shop").error("e", exc_info=error)
+        ctxlog.get_logger("shop").error("e", stack_info="File a\n" * 1000 + "File z")
+    text = written.getvalue().decode()
+    assert ["ValueError: the first", "in throw", "ValueError: number 19", "File z"] == [
+        part
+        for part in ("ValueError: the first", "in throw", "ValueError: number 19", "File z")
+        if part in text
+    ]
+    assert 2 == len(re.findall(r"…\[\+\d+ bytes\]", text))
+
+
+def test_a_renderer_of_its_own_leaves_where_it_was_raised():
+    """The same in structlog's chain, where the renderer is all there is of ours."""
+    error = fail(ValueError("x" * 5000 + " the end"))
+    for renderer in (JsonRenderer, LogfmtRenderer, ConsoleRenderer):
+        line: Any = renderer(limits=Limits(value_bytes=1000))(None, "", {"exc_info": error})
+        text = line.decode() if isinstance(line, bytes) else line
+        assert text.count(" the end") == 1, text
 
 
 class OverridesItsCauseError(Exception):

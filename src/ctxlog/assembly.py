@@ -28,7 +28,8 @@ from ctxlog.names import (
     TRACE_ID,
 )
 from ctxlog.processors import stack_text
-from ctxlog.tracebacks import describe, resolve
+from ctxlog.texts import without_middle
+from ctxlog.tracebacks import STACK_BYTES, describe, resolve
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -272,7 +273,7 @@ class Assembler:
             event["exc_info"] = error
         stack = stack_of(call.get("stack_info"))
         if stack is not None:
-            _put(event, {names.STACK: stack})
+            _put(event, {names.STACK: without_middle(stack, self.cleaner.limits.value_bytes)})
         if self.callsite is not None:
             event["stacklevel"] = call.get("stacklevel", 1)
             self.callsite(None, "", event)
@@ -283,7 +284,8 @@ class Assembler:
         if error is None:
             return
         try:
-            described = describe(error)
+            room = min(STACK_BYTES, self.cleaner.limits.value_bytes)
+            described = describe(error, bytes_limit=room)
         except Exception as failure:  # noqa: BLE001 - a guarded step
             self._failed("traceback", describe, failure, line)
             described = {"exception.type": type(error).__qualname__}

@@ -49,7 +49,7 @@ class Clean:
         self, logger: Any, method_name: str, event_dict: MutableMapping[str, Any]
     ) -> dict[str, Any]:
         """Return a cleaned copy of the event, the fields of an ``exc_info`` in its place."""
-        return self.cleaned(told(event_dict))
+        return self.cleaned(told(event_dict, self.limits.value_bytes))
 
     def clean(self, event: dict[str, Any]) -> dict[str, Any]:
         """Return a cleaned copy of the event, or the event itself when it was clean."""

@@ -170,3 +170,25 @@ def bytes_text(value: Any, limit: int) -> str:
     kept = view.nbytes if view.nbytes <= limit else kept_of(limit)
     text = bytes(view[:kept]).decode("utf-8", "backslashreplace")
     return text if kept == view.nbytes else f"{text}…[+{view.nbytes - kept} bytes]"
+
+
+def without_middle(text: str, limit: int) -> str:
+    r"""Return a text of many lines that UTF-8 can hold, its middle cut to ``limit`` bytes.
+
+    Of a traceback the beginning says who called, and the end what failed.
+
+    Example:
+        >>> without_middle("first" + " then" * 99 + " last", 40)
+        'first th\n…[+489 bytes]\nhen last'
+    """
+    text = encodable(text)
+    if len(text) * 4 <= limit:  # a character takes at most four bytes
+        return text
+    data = text.encode()
+    if len(data) <= limit:
+        return text
+    half = max(limit - MARK, 0) // 2
+    head = data[:half].decode("utf-8", "ignore")  # what is ignored is part of a character
+    tail = data[len(data) - half :].decode("utf-8", "ignore")
+    gone = len(data) - len(head.encode()) - len(tail.encode())
+    return f"{head}\n…[+{gone} bytes]\n{tail}"

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import sys
 
-from ctxlog.texts import MARK, encodable, mro_of, safe_repr, safe_str, type_path
+from ctxlog.texts import encodable, mro_of, safe_repr, safe_str, type_path, without_middle
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -78,8 +78,12 @@ def resolve(exc_info: object) -> BaseException | None:
         return None
 
 
-def told(event: Mapping[str, Any]) -> dict[str, Any]:
+def told(event: Mapping[str, Any], value_bytes: int = STACK_BYTES) -> dict[str, Any]:
     """Return a copy of an event with the fields of its ``exc_info`` in that one's place.
+
+    Args:
+        event: names to values.
+        value_bytes: what a value may have.
 
     Example:
         >>> told({"event": "e", "exc_info": ValueError("no")})["exception.message"]
@@ -88,7 +92,7 @@ def told(event: Mapping[str, Any]) -> dict[str, Any]:
     given = dict(event)
     error = resolve(given.pop("exc_info", None))
     if error is not None:
-        given.update(describe(error))
+        given.update(describe(error, bytes_limit=min(STACK_BYTES, value_bytes)))
     return given
 
 
@@ -145,7 +149,7 @@ def describe(
     except BaseException as failure:  # noqa: BLE001 - an exception must not break its line
         why = type_path(type(failure))
         text = f"{name}: {fields['exception.message']}\n[no traceback: {why}]"
-    fields["exception.stacktrace"] = _without_middle(text, bytes_limit)
+    fields["exception.stacktrace"] = without_middle(text, bytes_limit)
     return fields
 
 
@@ -358,17 +362,3 @@ def _printed_briefly(
         if at > 0:
             blocks.append(_LINKS[chain[at][1]])
     return "".join(blocks).removesuffix("\n")
-
-
-def _without_middle(text: str, limit: int) -> str:
-    text = encodable(text)
-    if len(text) * 4 <= limit:  # a character takes at most four bytes
-        return text
-    data = text.encode()
-    if len(data) <= limit:
-        return text
-    half = max(limit - MARK, 0) // 2
-    head = data[:half].decode("utf-8", "ignore")  # what is ignored is part of a character
-    tail = data[len(data) - half :].decode("utf-8", "ignore")
-    gone = len(data) - len(head.encode()) - len(tail.encode())
-    return f"{head}\n…[+{gone} bytes]\n{tail}"

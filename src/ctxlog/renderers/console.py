@@ -74,7 +74,7 @@ class ConsoleRenderer:
 
     def __call__(self, logger: Any, method_name: str, event_dict: MutableMapping[str, Any]) -> str:
         """Render any event, whatever its values are; an ``exc_info`` as its traceback."""
-        event = plain(told(event_dict), self._limits)
+        event = plain(told(event_dict, self._limits.value_bytes), self._limits)
         return self.render(event if isinstance(event, dict) else {EVENT: event})
 
     def render(self, event: dict[str, Any]) -> str:

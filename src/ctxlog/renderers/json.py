@@ -74,7 +74,7 @@ class JsonRenderer:
         self, logger: Any, method_name: str, event_dict: MutableMapping[str, Any]
     ) -> bytes:
         """Render any event, whatever its values are; an ``exc_info`` as its fields."""
-        event = plain(told(event_dict), self._limits)
+        event = plain(told(event_dict, self._limits.value_bytes), self._limits)
         if not isinstance(event, dict):  # only a limit of depth 0 could do that
             event = {"event": event}
         return self.render(event)

@@ -41,7 +41,7 @@ class LogfmtRenderer:
 
     def __call__(self, logger: Any, method_name: str, event_dict: MutableMapping[str, Any]) -> str:
         """Render any event, whatever its values are; an ``exc_info`` as its fields."""
-        event = plain(told(event_dict), self._limits)
+        event = plain(told(event_dict, self._limits.value_bytes), self._limits)
         return self.render(event if isinstance(event, dict) else {"event": event})
 
     def render(self, event: dict[str, Any]) -> str:
