@@ -1,6 +1,6 @@
 """Declared fields: a registry of typed variables is on each line, and travels.
 
-Needs the extra: ``pip install 'ctxlog[registry]'``.
+Needs the extra: ``pip install '.[registry]'`` in the clone.
 """
 
 from __future__ import annotations
