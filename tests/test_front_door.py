@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -48,6 +50,30 @@ def test_a_name_that_is_none():
     """A typo is an AttributeError."""
     with pytest.raises(AttributeError, match="has no attribute 'konfigure'"):
         _ = ctxlog.konfigure  # type: ignore[attr-defined] # pyright: ignore[reportAttributeAccessIssue]
+
+
+@pytest.mark.parametrize("name", ["adapters", "limits", "propagation"])
+def test_a_module_that_nobody_imported(name):
+    """``ctxlog.adapters.kopf.install()`` after ``import ctxlog`` alone says what to do."""
+    code = f"import ctxlog\ntry: ctxlog.{name}\nexcept AttributeError as e: print(ascii(str(e)))"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )  # fmt: skip
+    hint = f"until it is imported: `from ctxlog.{name} import \\u2026`"
+    assert f"module 'ctxlog' has no attribute '{name}' {hint}" in done.stdout
+
+
+def test_every_module_of_the_docs_has_that_hint():
+    """What the pages name, and what is there, are the same."""
+    root = Path(__file__).parent.parent
+    pages = [root / "README.md", *(root / "docs").rglob("*.md")]
+    named = {
+        name
+        for page in pages
+        for name in re.findall(r"\bctxlog\.([a-z_]+)", page.read_text("utf-8"))
+    }
+    there = {module.name for module in pkgutil.iter_modules(ctxlog.__path__)}
+    assert sorted(named & there) == list(ctxlog._MODULES)
 
 
 @pytest.mark.parametrize("code", [

@@ -94,13 +94,21 @@ __all__ = [
 ]
 __version__ = "0.1.0"
 
+#: What the docs have beside the front door; each is imported by its own name.
+_MODULES = (
+    "activity", "adapters", "clock", "context", "control", "errors", "health", "kubernetes",
+    "limits", "processors", "propagation", "redact", "renderers", "sampling", "signals", "testing",
+)  # fmt: skip
+
 if not TYPE_CHECKING:  # under it, type checkers would accept every typo
 
     def __getattr__(name: str) -> object:
         """Load a public name from where it lives, once."""
         home = _HOME.get(name)
         if home is None:
-            raise AttributeError(f"module 'ctxlog' has no attribute {name!r}")
+            how = f" until it is imported: `from ctxlog.{name} import …`"
+            hint = how if name in _MODULES else ""
+            raise AttributeError(f"module 'ctxlog' has no attribute {name!r}{hint}")
         from importlib import import_module
 
         value = globals()[name] = getattr(import_module(f"ctxlog.{home}"), name)
