@@ -107,6 +107,31 @@ def test_the_console_shows_tracebacks():
     assert ["    Traceback:", "      x", "    a", "    b"] == text.split("\n")[1:]
 
 
+def test_the_console_shows_an_operators_fields_before_its_machines():
+    """The object's key and what was logged come first; what they repeat, and ids, last and dimmed."""
+    parts = {
+        "k8s.object.kind": "Widget",
+        "k8s.object.api_version": "example.dev/v1",
+        "k8s.object.namespace": "shop",
+        "k8s.object.name": "w-1",
+        "k8s.object.uid": "u-1",
+        "k8s.object.resource_version": "2",
+    }
+    ids = {"link.trace_id": "t-0", "link.request_id": "r-0", "reconcile_id": "c-1"}
+    ref = {"k8s.object.ref": "Widget/shop/w-1"}
+    event = {"event": "sizing", "trace_id": "t-1", **ids, **parts, **ref, "size": 5}
+    line = ConsoleRenderer().render(event)
+    assert ["k8s.object.ref=Widget/shop/w-1", "size=5"] == line.split()[1:3]
+    assert sorted([*parts, *ids, "trace_id"]) == sorted(
+        pair.partition("=")[0] for pair in line.split()[3:]
+    )
+    coloured = ConsoleRenderer(colors=True).render(event)
+    for name in (*parts, *ids):
+        assert f"\x1b[2m{name}\x1b[0m" in coloured
+    alone = ConsoleRenderer().render({"event": "sizing", **parts, "size": 5})
+    assert "size=5" == alone.split()[-1]  # without the key they are all there is
+
+
 def test_the_console_lays_out_odd_levels():
     """Levels it does not know, and a missing head, are shown too."""
     for level in ("notice", "level 33"):

@@ -1,7 +1,7 @@
 """Console: for people, through structlog's console renderer; coloured on request.
 
-A request's lines begin with its id, in a colour of its own; the ids that only machines join on come
-last, dimmed. Events are padded, so that fields begin in one column.
+A request's lines begin with its id, in a colour of its own; what only machines join on comes last,
+dimmed: ids, and the parts of an object's key. Events are padded, so that fields begin in one column.
 """
 
 from __future__ import annotations
@@ -37,8 +37,17 @@ _SPECIAL = frozenset({"stack", "exception", "exc_info", "stack_info"})
 
 
 #: What stands last: for joining lines, not for reading.
-_LAST = (TRACE_ID, SPAN_ID, TRACE_FLAGS)
-_FAINT = frozenset({*_LAST, REQUEST_ID})
+_LAST = (
+    "reconcile_id", "link.request_id", "link.trace_id", "link.span_id",
+    TRACE_ID, SPAN_ID, TRACE_FLAGS,
+)  # fmt: skip
+#: What an object's key says too, or no reader asks for: last as well, where there is the key.
+_KEY = "k8s.object.ref"
+_OBJECT = tuple(
+    f"k8s.object.{part}"
+    for part in ("kind", "namespace", "name", "uid", "api_version", "resource_version")
+)
+_FAINT = frozenset({*_LAST, *_OBJECT, REQUEST_ID})
 _EVENT_WIDTH = 30
 _LEVEL_WIDTH = 8
 #: The column of requests; no field is called so, for control characters are escaped.
@@ -99,7 +108,8 @@ class ConsoleRenderer:
     def _tagged_and_ordered(self, event: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
         """Return what a request's line begins with, and the event with its ids last."""
         shown: dict[str, Any] = {}
-        last = {name: event[name] for name in _LAST if name in event}
+        names = (*_OBJECT, *_LAST) if _KEY in event else _LAST
+        last = {name: event[name] for name in names if name in event}
         request_id = event.get(REQUEST_ID)
         if isinstance(request_id, str):
             shown[_TAGGED] = self._tag(escape_text(request_id))
