@@ -1,4 +1,4 @@
-"""gunicorn: its master's and its workers' own lines, in our shape.
+"""gunicorn: its master's and its workers' own lines, in our shape; access lines with their ids.
 
 In ``gunicorn.conf.py``::
 
@@ -10,10 +10,12 @@ In ``gunicorn.conf.py``::
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import Any
 
 from gunicorn.glogging import Logger as _Logger
 
+from ctxlog.adapters.exchange import KEY, Taken
 from ctxlog.adapters.servers import adopt
 from ctxlog.runtime import runtime
 
@@ -26,3 +28,9 @@ class Logger(_Logger):  # type: ignore[misc]  # it has no types
         super().setup(cfg)
         if runtime.pipeline is not None:  # else nobody would write them
             adopt()
+
+    def access(self, resp: Any, req: Any, environ: Any, request_time: Any) -> None:
+        """Write an access line in the context of its request, if our middleware has served it."""
+        taken = environ.get(KEY) if isinstance(environ, dict) else None
+        with taken.scope() if isinstance(taken, Taken) else nullcontext():
+            super().access(resp, req, environ, request_time)

@@ -36,7 +36,8 @@ if TYPE_CHECKING:
 DOOR = "logging"
 #: A fresh record's own attributes, in the order in which it sets them.
 STANDARD = tuple(logging.LogRecord("", 0, "", 0, "", (), None).__dict__)
-_LATER = frozenset({"message", "asctime"})  # what formatters leave behind
+#: What formatters leave behind, and what uvicorn has for its own: the message, with colours.
+_LATER = frozenset({"message", "asctime", "color_message"})
 _OWN = frozenset(STANDARD) | _LATER
 #: The attribute of a record that names attributes which are no fields: what a library keeps there
 #: for itself, told by that library's adapter.
