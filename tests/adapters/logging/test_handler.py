@@ -463,3 +463,15 @@ def test_threads_write_whole_lines(log: logging.Logger):
         thread.join()
     assert 1_600 == len(lines(out))
     assert all(line["owner"] == line["request_id"] for line in lines(out))
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"renderer": "jsn"}, {"schema": "ecss"}, {"level": "inof"}, {"stream": "sys.stdout"}]
+)
+def test_a_handler_that_was_refused_is_none(wrong):
+    """``logging`` does not know it: at exit it would flush, and raise, what was never made."""
+    known = len(logging._handlerList)  # type: ignore[attr-defined] # pyright: ignore[reportAttributeAccessIssue]
+    with pytest.raises(UsageError) as caught:
+        ctxlog.Handler(**wrong)
+    assert known == len(logging._handlerList)  # type: ignore[attr-defined] # pyright: ignore[reportAttributeAccessIssue]
+    assert caught.value.__traceback__ is not None  # it holds what was half made

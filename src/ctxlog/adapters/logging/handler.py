@@ -74,9 +74,12 @@ class Handler(_Base):
     ) -> None:
         for name in unknown:
             raise choices("Handler option", name, ("stream", "level", "renderer", "schema"))
-        logging.Handler.__init__(self, parse(level))  # StreamHandler's would fix sys.stderr
         targets.stream(stream)
+        number = parse(level)
         self._chain = Chain("auto" if renderer is None else renderer, schema)
+        self.stream = stream  # pyright: ignore[reportIncompatibleVariableOverride]
+        # StreamHandler's would fix sys.stderr; last: logging closes what it knows, made or not
+        logging.Handler.__init__(self, number)
         self._shape = hash((_HERE, str(renderer), schema))
         self._formats = type(self).format is not Handler.format
         self._flushes = type(self).flush is not logging.StreamHandler.flush
@@ -89,7 +92,6 @@ class Handler(_Base):
         _living[id(self)] = self  # first: who narrows meanwhile sees us, or we its filter
         for one in tuple(_narrow):
             self.addFilter(one)
-        self.stream = stream  # pyright: ignore[reportIncompatibleVariableOverride]
 
     @property
     def stream(self) -> Any:  # pyright: ignore[reportIncompatibleVariableOverride]
