@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import aiohttp
 
-from ctxlog.adapters.outgoing import Hosts
-from ctxlog.carriers import inject
+from ctxlog.adapters.outgoing import Hosts, headers_beside
 from ctxlog.errors import UsageError
 
 if TYPE_CHECKING:
@@ -19,8 +18,8 @@ if TYPE_CHECKING:
 def send_ids(session: aiohttp.ClientSession, *, hosts: Iterable[str]) -> aiohttp.ClientSession:
     """Let a session send ``traceparent`` and ``x-request-id`` to these hosts.
 
-    A redirect to another host goes without them. It is a trace config of the session's, so
-    connectors and middlewares stay as they are.
+    A header that the caller has set goes as it is. A redirect to another host goes without ours. It
+    is a trace config of the session's, so connectors and middlewares stay as they are.
 
     Args:
         session: the session.
@@ -81,8 +80,8 @@ def target(params: aiohttp.TraceRequestRedirectParams) -> URL | None:
 
 
 def _write(url: URL | None, headers: Any, hosts: Hosts) -> dict[str, str]:
-    ours: dict[str, str] = {}
-    if url is not None and url.host in hosts:
-        inject(ours)
-        headers.update(ours)
+    if url is None or url.host not in hosts:
+        return {}
+    ours = headers_beside(headers)
+    headers.update(ours)
     return ours

@@ -20,8 +20,8 @@ _SENT = "ctxlog"
 def send_ids(client: Client, *, hosts: Iterable[str]) -> Client:
     """Let a client send ``traceparent`` and ``x-request-id`` to these hosts.
 
-    A header that the caller has set goes as it is. A redirect to another host goes without ours. It is a hook of the client's for ``request``, so
-    transports, proxies and mounts stay as they are.
+    A header that the caller has set goes as it is. A redirect to another host goes without ours. It
+    is a hook of the client's for ``request``, so transports, proxies and mounts stay as they are.
 
     Args:
         client: an ``httpx.Client`` or ``httpx.AsyncClient``.

@@ -40,7 +40,8 @@ class Adapter(BaseAdapter):
 def send_ids(session: requests.Session, *, hosts: Iterable[str]) -> requests.Session:
     """Let a session send ``traceparent`` and ``x-request-id`` to these hosts.
 
-    A header that the caller has set goes as it is. Every adapter that is mounted now is put behind one that adds the headers; mount your own first.
+    A header that the caller has set goes as it is. Every adapter that is mounted now is put behind
+    one that adds the headers; mount your own first.
 
     Args:
         session: the session.

@@ -35,7 +35,7 @@ class AdmissionError(Exception):
 class Refusal(kopf.AdmissionError):
     """Somebody's own refusal, whose code cannot be read."""
 
-    code = property(lambda self: 1 // 0, lambda self, value: None)  # type: ignore[assignment]
+    code = property(lambda self: 1 // 0, lambda self, value: None)
 
 
 @pytest.mark.parametrize("kind", [TemporaryError, AdmissionError, Refusal])

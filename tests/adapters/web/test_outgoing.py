@@ -96,13 +96,13 @@ def by_async_httpx(hosts: Any, *urls: str, headers: dict[str, str] | None = None
     asyncio.run(ask())
 
 
-def by_aiohttp(hosts: Any, *urls: str) -> None:
+def by_aiohttp(hosts: Any, *urls: str, headers: dict[str, str] | None = None) -> None:
     """Ask with a session of aiohttp."""
 
     async def ask() -> None:
         async with for_aiohttp.send_ids(aiohttp.ClientSession(), hosts=hosts) as session:
             for url in urls:
-                async with session.get(url) as response:
+                async with session.get(url, headers=headers) as response:
                     await response.read()
 
     asyncio.run(ask())
