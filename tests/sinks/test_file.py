@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import gc
+import io
 import os
+import sys
+import threading
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,11 +16,11 @@ import ctxlog
 from benchmarks.faults.child import finish, start
 from ctxlog.sinks import file as module
 from ctxlog.sinks.file import FileSink
-from tests.kit import moved
+from tests.interrupting import interrupted
+from tests.kit import configured, moved, only_sink, parse_lines
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
+    from collections.abc import Callable, Iterator
 
 LINE = b'{"n":1}\n'
 
@@ -27,6 +31,14 @@ def sink(tmp_path: Path) -> Iterator[FileSink]:
     made = FileSink(tmp_path / "lines")
     yield made
     made.close()
+
+
+@pytest.fixture
+def original(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
+    """The process's original standard error, in memory."""
+    stream = io.StringIO()
+    monkeypatch.setattr(sys, "__stderr__", stream)
+    return stream
 
 
 def look(sink: FileSink) -> None:
@@ -209,6 +221,150 @@ def test_a_pipe_in_the_place_of_the_file(sink: FileSink, tmp_path: Path):
         sink.write(LINE)
     assert {"errors.reopen": 1} == by
     assert LINE == (tmp_path / "old").read_bytes()
+
+
+def test_a_pipe_that_nobody_reads(tmp_path: Path):
+    """``configure`` says so; it waited for a reader for ever. With one, lines are read."""
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(OSError, match=r"a pipe that nobody reads.*pipe"):
+        ctxlog.configure(sinks=[tmp_path / "pipe"])
+    reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+    made = FileSink(tmp_path / "pipe")
+    made.write(LINE)
+    made.close()
+    assert LINE == os.read(reader, 100)
+    os.close(reader)
+    with pytest.raises(OSError, match="a pipe that nobody reads"):
+        made.write(LINE)
+
+
+def test_a_stop_while_the_reader_of_a_pipe_stalls(tmp_path: Path):
+    """It returns in its time: the thread that is being kept in its write has the lock."""
+    os.mkfifo(tmp_path / "pipe")
+    reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+    ctxlog.configure(sinks=[tmp_path / "pipe"], renderer="json", stdlib=False)
+    log = ctxlog.get_logger("shop")
+    threads = [threading.Thread(target=log.info, args=("x" * 16_000,)) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    assert not ctxlog.shutdown(0.2)
+    os.set_blocking(reader, True)
+    with os.fdopen(reader, "rb") as file:
+        read = [file.readline() for _ in threads]
+        for thread in threads:
+            thread.join()
+        gc.collect()
+        assert b"" == file.read()  # and it was closed in the end
+    assert 8 == len(parse_lines(b"".join(read)))
+
+
+def test_a_file_that_was_deleted_with_its_folder(tmp_path: Path, original: io.StringIO):
+    """What nobody will read is no place for lines: they go to the last resort, till it is back."""
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    with configured(sinks=[folder / "lines"]):
+        sink = only_sink()
+        assert isinstance(sink, FileSink)
+        (folder / "lines").unlink()
+        folder.rmdir()
+        look(sink)
+        log = ctxlog.get_logger("shop")
+        log.info("a")
+        log.info("b")
+        assert (0, 2) == (sink.written, sink.failed)
+        folder.mkdir()
+        for event in "cd":
+            log.info(event)
+        assert 2 == sink.written
+        reopened = sink._file.fileno()
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(reopened)
+    events = parse_lines(original.getvalue().encode())
+    assert ["a", "b"] == [event["event"] for event in events]
+    assert all("No such file" in event["ctxlog.errors"][0] for event in events)
+    written = parse_lines((folder / "lines").read_bytes())
+    assert ["c", "d"] == [event["event"] for event in written]
+
+
+def test_another_file_in_its_place_that_ends_in_half_a_line(sink: FileSink, tmp_path: Path):
+    """The line that finds it begins on a line of its own."""
+    (tmp_path / "lines").rename(tmp_path / "old")
+    (tmp_path / "lines").write_bytes(LINE[:3])
+    look(sink)
+    sink.write(LINE)
+    assert LINE[:3] + b"\n" + LINE == (tmp_path / "lines").read_bytes()
+
+
+def descriptors() -> int:
+    """How many this process has open."""
+    return len(list(Path("/dev/fd").iterdir()))
+
+
+WRITE: Callable[[FileSink], object] = lambda sink: sink.write(LINE)  # noqa: E731
+ACTS = {"write": WRITE, "reopen": FileSink.reopen, "close": FileSink.close, "stop": FileSink.stop}
+
+
+@pytest.mark.parametrize("comes", ["write", "reopen", "close", "stop"])
+@pytest.mark.parametrize("under_way", ["write", "reopen", "close"])
+def test_a_handler_in_the_middle(tmp_path: Path, under_way: str, comes: str):
+    """A signal handler logs, reopens or closes at any point: no line is lost, no descriptor stays.
+
+    Nor is one closed twice: its number may be another file's by then.
+    """
+    armed: list[FileSink] = []
+    used: list[str] = []
+    open_before = 0
+
+    def work() -> None:
+        nonlocal open_before
+        used.clear()
+        for path in tmp_path.iterdir():
+            path.unlink()
+        open_before = descriptors()
+        sink = FileSink(tmp_path / "lines")
+        sink.write(LINE)
+        (tmp_path / "lines").rename(tmp_path / "old")
+        look(sink)
+        armed.append(sink)
+        ACTS[under_way](sink)
+        armed.clear()
+        sink.write(LINE)
+        sink.close()
+
+    def handler() -> None:
+        if armed:
+            used.append(comes)
+            ACTS[comes](armed[0])
+
+    def check(where: str) -> None:
+        data = b"".join(path.read_bytes() for path in tmp_path.iterdir())
+        lines = 2 + (under_way == "write") + used.count("write")
+        assert LINE * lines == data, where
+        assert open_before == descriptors(), where
+
+    with moved("errors.descriptor", "errors.reopen") as by:
+        assert interrupted(work, handler, check) > 100
+    assert {"errors.descriptor": 0, "errors.reopen": 0} == by
+
+
+def test_a_reopen_waits_for_no_write(sink: FileSink, tmp_path: Path):
+    """While another thread writes, the next line sees to it."""
+    (tmp_path / "lines").rename(tmp_path / "old")
+    held, done = threading.Event(), threading.Event()
+
+    def keep() -> None:
+        held.set()
+        done.wait()
+
+    thread = threading.Thread(target=sink.between_lines, args=(keep,))
+    thread.start()
+    held.wait()
+    sink.reopen()
+    assert not (tmp_path / "lines").exists()
+    done.set()
+    thread.join()
+    sink.write(LINE)
+    assert LINE == (tmp_path / "lines").read_bytes()
 
 
 def test_a_sink_that_nobody_closes(tmp_path: Path):

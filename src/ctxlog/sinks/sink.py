@@ -138,6 +138,40 @@ class Sink:
             self.busy = False
         self.release()  # no call before it: Ctrl-C comes after one
 
+    def between_lines(self, act: Callable[[], object], timeout: float = -1) -> bool:
+        """Do something while no line is being written; after the write that this interrupts.
+
+        Args:
+            act: what to do; what it logs is written after it.
+            timeout: seconds to wait for another thread's write, negative: as long as it takes.
+
+        Returns:
+            Whether it was done, or will be by the write that this has interrupted.
+        """
+        mine = False
+        try:  # as in `write_generally`
+            if not self._lock.acquire(timeout=timeout):
+                return False
+            if self.busy:
+                if act not in self.pending:
+                    self.pending.append(act)
+            else:
+                mine = self.busy = True
+                try:
+                    act()
+                finally:
+                    self.write_pending()
+        except BaseException:
+            if self.is_owned():
+                if mine:
+                    self.busy = False
+                self.release()
+            raise
+        if mine:
+            self.busy = False
+        self.release()
+        return True
+
     def _postpone(self, line: Any) -> None:
         if len(self.pending) >= PENDING_MAX:
             self.count_failure()
@@ -151,6 +185,9 @@ class Sink:
         turns = PENDING_TURNS
         while self.pending:
             line = self.pending.popleft()
+            if callable(line):  # from `between_lines`
+                line()
+                continue
             if written == last:  # what follows came while these were written
                 last, turns = written + len(self.pending) + 1, turns - 1
             written += 1
