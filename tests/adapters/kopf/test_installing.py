@@ -404,6 +404,30 @@ async def test_an_event_from_a_thread_goes_to_the_only_operator_or_to_none(lines
     adapter_posting._queues.clear()
 
 
+@pytest.mark.asyncio
+async def test_an_operators_queue_goes_with_the_block_that_brought_it(lines: Lines):
+    """A thread that was in one operator's context posts nothing of the next one's to the first."""
+    posting = importlib.import_module("kopf._core.engines.posting")
+    variables = (posting.event_queue_var, posting.event_queue_loop_var, posting.settings_var)
+    for variable in variables:
+        variable.set(f"the first one's {variable.name}")
+    taken = ctxlog.snapshot()
+
+    def work() -> list[Any]:
+        with taken.scope():
+            inside = [variable.get() for variable in variables]
+        found = [inside, [variable.get("none") for variable in variables]]
+        with taken.scope() as block:
+            copied = contextvars.copy_context()
+            copied.run(block.__exit__, None, None, None)
+        return [*found, [copied.run(variable.get, "none") for variable in variables]]
+
+    inside, left, copied = await asyncio.to_thread(contextvars.Context().run, work)
+    assert [f"the first one's {variable.name}" for variable in variables] == inside
+    assert ["none"] * 3 == left
+    assert [None] * 3 == copied, "a copy of a context forgets no variable: it has none's value"
+
+
 @pytest.mark.parametrize("given", [["--debug", "serve"], ["serve", "--quiet"]])
 def test_the_switches_of_somebodys_own_command_are_not_kopfs(given: list[str], lines: Lines):
     """An operator may be embedded in a program of any options; the configured level holds there."""

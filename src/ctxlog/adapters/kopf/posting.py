@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import weakref
 from contextlib import nullcontext, suppress
+from contextvars import Token
 from typing import TYPE_CHECKING, Any
 
 from ctxlog.context.accessors import MISSING, register_accessor, unregister_accessor
@@ -129,20 +130,22 @@ class Posting:
         return MISSING if values[0] is None else values
 
     def enter(self, value: Any) -> Any:
-        """Set them and return what was there; a variable that was never set stays as it is then."""
-        before = [var.get(None) for var in self._vars]
-        if value is not MISSING:
-            self._set(value)
-        return before
+        """Set them, and return how each goes back to what it was."""
+        values = (None, None, None) if value is MISSING else value
+        return [
+            (var, var.set(value))
+            for var, value in zip(self._vars, values, strict=True)
+            if value is not None
+        ]
 
-    def leave(self, before: Any) -> None:
-        """Set them to what was there before, as far as there was anything."""
-        self._set(before)
-
-    def _set(self, values: list[Any]) -> None:
-        for var, value in zip(self._vars, values, strict=True):
-            if value is not None:
-                var.set(value)
+    def leave(self, undo: Any) -> None:
+        """Put back what was there, also that there was nothing: another operator may come next."""
+        for var, token in undo:
+            try:
+                var.reset(token)
+            except (ValueError, RuntimeError):  # in a copy of where it was entered, or left before
+                before = token.old_value
+                var.set(None if before is Token.MISSING else before)
 
     def dump(self, value: Any, replaced: object) -> None:
         """Return nothing: an operator's queue has no place in another process."""
