@@ -234,6 +234,37 @@ def test_wrap_for_formatter_reaches_us_as_fields():
     assert [("x", 1)] == [(line["event"], line["n"]) for line in lines(out)]
 
 
+def test_what_structlog_hands_to_its_formatter_is_in_our_shape():
+    """Level, logger and traceback are the line's own, each once; what differs stays."""
+    structlog.configure(
+        processors=[
+            structlog.stdlib.add_log_level,
+            structlog.stdlib.add_logger_name,
+            structlog.processors.format_exc_info,
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+    )
+    out = configured()
+    log = structlog.get_logger("doors.lib")
+    try:
+        raise LookupError("x")
+    except LookupError:
+        log.exception("a")
+        log.error("b", exc_info=True)
+    log.warning("c", exception="of rules")
+    logging.getLogger("doors.lib").error({"event": "d", "level": "mine", "exception": "e"})
+    first, second, third, fourth = lines(out)
+    head = {"timestamp", "level", "logger", "event"}
+    error = {"exception.type", "exception.message", "exception.stacktrace", "error.type"}
+    assert head | error == set(first)
+    assert head | {"exception.stacktrace"} == set(second)
+    assert "LookupError: x" in second["exception.stacktrace"]
+    assert "of rules" == third["exception.stacktrace"]
+    assert ("mine", "e") == (fourth["fields.level"], fourth["exception"])
+
+
 class Liar:
     """An object that answers no question about itself."""
 

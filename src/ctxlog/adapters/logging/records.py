@@ -141,6 +141,8 @@ def _said(record: logging.LogRecord) -> tuple[object, tuple[Any, ...], dict[Any,
     fields = extra_of(record)
     message: object = record.msg
     if type(message) is dict:  # python-json-logger's way, and structlog's wrap_for_formatter
+        if "_name" in record.__dict__ and "_logger" in record.__dict__:
+            message = _without_head(message, record)
         fields = {**message, **fields}
         for name in (names.EVENT, "message", "msg"):
             if name in fields:
@@ -153,6 +155,23 @@ def _said(record: logging.LogRecord) -> tuple[object, tuple[Any, ...], dict[Any,
     if not args:
         return message, (), fields
     return message, args if isinstance(args, tuple) else (args,), fields
+
+
+def _without_head(event: dict[Any, Any], record: logging.LogRecord) -> dict[Any, Any]:
+    """Return what structlog hands to its formatter without what the record says as well.
+
+    Its ``exception`` is the text of a traceback: once is enough.
+    """
+    event = dict(event)
+    for name, said in ((names.LEVEL, level_of(record)), (names.LOGGER, record.name)):
+        if type(event.get(name)) is str and event[name].lower() == said.lower():
+            del event[name]
+    text = event.get("exception")
+    if type(text) is str:
+        del event["exception"]
+        if not record.exc_info:
+            event["exception.stacktrace"] = text
+    return event
 
 
 def _error_of(record: logging.LogRecord, stamp: Stamp | None) -> BaseException | None:
