@@ -201,7 +201,7 @@ def test_a_failure_shows_the_nearest_and_why(project: Project):
         "E * items is 3, not 4",
         "E * event is 'lost', not 'sold'; no items",
         f"test_it.py:{project.line_of('# asked')}: AssertionError",
-        "E * nothing was logged",
+        "E * nothing was logged; the root logger is at WARNING, *: pytest's log_level lowers the root's",
         "E * 2 lines of 2 match {'event': 'sold'}",
         "E * they are:",
         "E * no 'paid' after 'sold'; in order there is: 'sold'",

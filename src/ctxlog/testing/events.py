@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
@@ -55,6 +56,15 @@ class Found(Lines):
         told = " ".join(f"{name}={value!r}" for name, value in line.items() if name != "timestamp")
         by = f", task {line.task}" if line.task else ""
         return f"{line.place}: {told} ({line.door}, thread {line.thread}{by})"
+
+    def _nothing(self) -> str:
+        level = logging.getLogger().level
+        if level <= logging.INFO:
+            return super()._nothing()
+        return (
+            f"{super()._nothing()}; the root logger is at {logging.getLevelName(level)}, what is below"
+            " its logger's level is not written: pytest's log_level lowers the root's"
+        )
 
 
 class Events:

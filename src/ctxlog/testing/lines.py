@@ -96,7 +96,7 @@ class Lines(list[dict[str, Any]]):
         """
         __tracebackhide__ = True
         if not self:
-            raise AssertionError("nothing was logged")
+            raise AssertionError(self._nothing())
         for name in names:
             without = [line for line in self if name not in line]
             if without:
@@ -125,13 +125,16 @@ class Lines(list[dict[str, Any]]):
     def _told(self, line: dict[str, Any]) -> str:
         return str(line)
 
+    def _nothing(self) -> str:
+        return "nothing was logged"
+
     def _explained(self, wanted: dict[str, object], found: Lines) -> str:
         head = f"{len(found)} lines of {len(self)} match {wanted}"
         if found:
             shown = [f"  {self._told(line)}" for line in found[:SHOWN]]
             return "\n".join([head, "they are:", *shown])
         if not self:
-            return f"{head}\nnothing was logged"
+            return f"{head}\n{self._nothing()}"
         ranked = sorted(self, key=lambda line: len(differences(line, wanted)))[:SHOWN]
         near = [
             f"  {self._told(line)}\n    {'; '.join(differences(line, wanted))}" for line in ranked
