@@ -31,8 +31,9 @@ def start() -> None:
     alone = __name__ == "__main__"
     here: list[Any] = [{"target": lines.append, "renderer": "event"}]
     options: dict[str, Any] = pod.options()
-    ctxlog.configure(**options, levels={"aiohttp": "error"}, sinks=here if alone else None)
-    ctxlog_kopf.install()
+    levels = {"aiohttp": "error", "ctxlog.kubernetes": "debug"}  # its API calls
+    ctxlog.configure(**options, levels=levels, sinks=here if alone else None)
+    ctxlog_kopf.install(api_calls=True)
     if not alone:
         control.watch(LEVELS)
 
@@ -146,6 +147,9 @@ def verify() -> None:
     closing = [line for line in lines if line["event"] == "reconcile"]
     tries = {(line["reason"], line["retry"], line["outcome"]) for line in closing}
     print("how w-1's deletion went            ", *sorted(t for t in tries if t[0] == "delete"))
+    patches = [line for line in lines if line.get("k8s.api.verb") == "patch"]
+    stray = sum(line["k8s.api.name"] != line["k8s.object.name"] for line in patches)
+    print("kopf's patches under another object", stray if patches else "none was seen")
     made = next(line for line in closing if line["reason"] == "create")
     print("annotated on the closing line      ", made["replicas"] == made["size"] * 2)
 
@@ -156,10 +160,11 @@ if __name__ == "__main__":
 
 # It prints, when piped:
 #
-# doors that wrote about objects      __main__ kopf operator
+# doors that wrote about objects      __main__ ctxlog kopf operator
 # objects created and updated         30 30
 # lines of another object             0
 # lines without identity or ids       0
 # lines of kopf with a handler's bind 0
 # how w-1's deletion went             ('delete', 0, 'retry') ('delete', 1, 'success')
+# kopf's patches under another object 0
 # annotated on the closing line       True
