@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import gc
 import json
 import socket
 from collections import Counter
@@ -16,6 +17,7 @@ import pytest
 
 import ctxlog
 from ctxlog.adapters import kopf as adapter
+from ctxlog.adapters.kopf import units
 from tests.kubernetes.cluster import body, cluster, operator, until
 
 if TYPE_CHECKING:
@@ -196,6 +198,33 @@ async def test_sub_handlers_of_sub_handlers(lines: Lines):
     leaf = lines.of(event="reconcile", handler="top/middle/leaf")
     leaves = {(line["retry"], line["outcome"]) for line in leaf}
     assert {(0, "retry"), (1, "success")} == leaves
+
+
+async def test_a_daemon_does_not_hold_the_body_of_the_event_that_spawned_it(lines: Lines):
+    """It may run for months; and a body may have a megabyte."""
+    registry = kopf.OperatorRegistry()
+    running_now = []
+
+    @kopf.daemon("widgets", registry=registry, cancellation_timeout=0.1)
+    async def daemon(stopped: Any, **_: Any) -> None:
+        running_now.append(1)
+        await stopped.wait()
+
+    @kopf.timer("widgets", interval=3600, registry=registry)
+    async def timer(**_: Any) -> None:
+        running_now.append(1)
+
+    def held() -> int:
+        gc.collect()
+        cycles = [one for one in gc.get_objects() if type(one) is units.Cycle]
+        assert cycles
+        return sum(cycle.body is not units.GONE for cycle in cycles)
+
+    async with cluster() as there:
+        there.put(*(body(number) for number in range(5)))
+        async with operator(there, registry, queueing__idle_timeout=0.05) as running:
+            await until(lambda: len(running_now) == 10, running)
+            await until(lambda: held() == 0, running)
 
 
 SECRETS = kmock.resource("", "v1", "secrets")

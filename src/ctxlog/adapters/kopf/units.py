@@ -43,6 +43,8 @@ REFUSED = "refused"
 ADMISSION_UID = "k8s.admission.uid"
 ADMISSION_CODE = "k8s.admission.code"
 ADMISSION_MESSAGE = "k8s.admission.message"
+#: What an event's cycle has for a body when it is over.
+GONE = object()
 #: The closing line's event of what handles no object: start-up, cleanup, logins, probes.
 ACTIVITY = "activity"
 
@@ -133,22 +135,25 @@ class Cycle(_Opened):
 
     An entry that is a new trace, or the annotation's: never that of what the operator was started
     under.
+
+    Attributes:
+        body: the object as it was sent, while the event is handled.
     """
 
-    __slots__ = ("_body",)
+    __slots__ = ("body",)
 
     def __init__(self, raw_event: Any, resource: Any, annotation: str | None) -> None:
         body = raw_event.get("object")
         bound = identify(body, kind=_kind(resource))
         bound[RECONCILE_ID] = new_reconcile_id()
         inbound = None if annotation is None else _annotated(body, annotation)
-        self._body = body
+        self.body = body
         self._fill(bound, inbound, None, "new" if inbound is None else "auto")
         self.fields, self.carried = self.open(EMPTY)
 
     def handles(self, body: Any) -> bool:
         """Say whether this is the object of the cycle's event, as it was then."""
-        if getattr(body, "_src", None) is self._body:  # kopf's view of it: nearly always
+        if getattr(body, "_src", None) is self.body:  # kopf's view of it: nearly always
             return True
         mine = self.fields.values
         try:

@@ -20,7 +20,14 @@ from typing import TYPE_CHECKING, Any
 
 from ctxlog.adapters.kopf import posting, root
 from ctxlog.adapters.kopf.processes import settings_for
-from ctxlog.adapters.kopf.units import Cycle, Handling, Review, entry_of_daemon, handling_of
+from ctxlog.adapters.kopf.units import (
+    GONE,
+    Cycle,
+    Handling,
+    Review,
+    entry_of_daemon,
+    handling_of,
+)
 from ctxlog.context.fields import CURRENT
 from ctxlog.counting import counters
 
@@ -57,9 +64,12 @@ def around_event(original: Original, state: State) -> Original:
         if not state.active:
             return await original(*args, **kwargs)
         posting.remember(kwargs.get("event_queue"))
-        block = _made(Cycle, kwargs.get("raw_event"), kwargs.get("resource"), state.annotation)
-        with block:
-            return await original(*args, **kwargs)
+        block: Any = _made(Cycle, kwargs.get("raw_event"), kwargs.get("resource"), state.annotation)
+        try:
+            with block:
+                return await original(*args, **kwargs)
+        finally:
+            block.body = GONE  # daemons, tasks and timers hold the block, some of them for months
 
     return process_resource_event
 
