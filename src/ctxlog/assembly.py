@@ -112,7 +112,7 @@ def add_raised(event: dict[str, Any], error: BaseException) -> None:
     """
     for raised in raised_under(error):
         found: dict[str, Any] = dict(raised.values)
-        elsewhere = _differs(event, REQUEST_ID, found.get(REQUEST_ID))
+        elsewhere = raised.shared or _differs(event, REQUEST_ID, found.get(REQUEST_ID))
         if raised.ids is not None:
             ids = (raised.ids.trace_id, raised.ids.span_id, raised.ids.trace_flags)
             if _differs(event, TRACE_ID, raised.ids.trace_id):

@@ -6,13 +6,17 @@ import asyncio
 import pickle
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from ctxlog import Secret, entry, get_context, get_logger, lazy, operation, scope, wrap
 from ctxlog.context.raised import MAX_CHAIN, raised_under
 from ctxlog.testing import capture
+from tests.strategies import relaxed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -74,6 +78,124 @@ def test_a_failure_that_requests_share_gives_none_the_others_fields() -> None:
         )  # fmt: skip
         assert f"r-{name}" == line["request_id"]
         assert line["exception.fields.trace_id"] == lines.one(by="a")["trace_id"]
+
+
+def served(block: Any, fail: Any) -> dict[str, Any]:
+    """Fail in a block, and return the line that a server writes outside of it."""
+    with capture() as lines:
+        try:
+            with block:
+                fail()
+        except Exception:
+            log.exception("failed")
+    line: dict[str, Any] = lines.one(event="failed")
+    return line
+
+
+BLOCKS = [
+    pytest.param(lambda name: entry({"x-request-id": name}), "request_id", id="entry"),
+    pytest.param(lambda name: scope(of=name), "of", id="scope"),
+    pytest.param(lambda name: operation("work", of=name), "of", id="operation"),
+]
+
+
+@pytest.mark.parametrize(("block", "field"), BLOCKS)
+def test_one_exception_object_raised_by_one_request_after_the_other(block: Any, field: str) -> None:
+    """A server's line about the second has the second's fields, and none of the first's."""
+    error = ConnectionError("closed")
+
+    def fail(user: str) -> None:
+        with scope({f"user.{user}": user}):
+            raise error
+
+    for name in ("r-1", "r-2", "r-1"):
+        line = served(block(name), lambda name=name: fail(name))
+        assert (name, name) == (line[field], line[f"user.{name}"])
+        assert not {f"user.{other}" for other in ("r-1", "r-2") if other != name} & line.keys()
+
+
+@pytest.mark.parametrize(("block", "field"), BLOCKS)
+def test_one_failure_of_all_who_wait_for_a_connection(block: Any, field: str) -> None:
+    """Each request's line, outside its scopes, is its own; whose line nobody knows has no ids."""
+
+    async def request(name: str, shared: asyncio.Future[None]) -> None:
+        try:
+            with block(name), scope({f"user.{name}": name}):
+                await shared
+        except ConnectionError:
+            await asyncio.sleep(0)  # the others fail meanwhile
+            log.exception("failed", by=name)
+            raise
+
+    async def main() -> None:
+        shared = asyncio.get_running_loop().create_future()
+        tasks = [asyncio.create_task(request(name, shared)) for name in ("r-1", "r-2", "r-3")]
+        await asyncio.sleep(0)
+        shared.set_exception(ConnectionError("closed"))
+        for found in await asyncio.gather(*tasks, return_exceptions=True):
+            log.error("behind", exc_info=found)
+
+    with capture() as lines:
+        asyncio.run(main())
+    for name in ("r-1", "r-2", "r-3"):
+        line = lines.one(by=name)
+        assert (name, name) == (line[field], line[f"user.{name}"])
+        assert [f"user.{name}"] == [each for each in line if each.startswith("user.")]
+    behind = [line for line in lines if line["event"] == "behind"]
+    assert 3 == len(behind)
+    for line in behind:
+        assert not {field, "trace_id", "user.r-1", "user.r-2", "user.r-3"} & line.keys()
+
+
+def test_a_job_that_failed_is_its_requests_also_further_out() -> None:
+    """What came from a thread or a task keeps the innermost fields; the submitter's agree."""
+
+    def job() -> None:
+        with scope(step=2):
+            raise ValueError
+
+    async def child() -> None:
+        with scope(step=2):
+            raise ValueError
+
+    async def waiting() -> None:
+        await asyncio.create_task(child())
+
+    with ThreadPoolExecutor(1) as pool:
+        in_thread = served(entry(None, {"a": 1}), lambda: pool.submit(wrap(job)).result())
+    in_task = served(entry(None, {"a": 1}), lambda: asyncio.run(waiting()))
+    for line in (in_thread, in_task):
+        assert (1, 2) == (line["a"], line["step"])
+
+
+@settings(relaxed)
+@given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 1), st.integers(0, 3), st.booleans())))
+def test_whoever_raises_an_error_again_has_its_own_line(
+    flights: list[tuple[int, int, int, bool]],
+) -> None:
+    """Of errors raised again and again, in any context, depth and way, no line has another's."""
+    contexts = [copy_context() for _ in range(3)]
+    errors = [ValueError(), KeyError()]
+
+    def fail(error: Exception, number: int, depth: int) -> None:
+        with scope({"depth": depth, f"only.{number}.{depth}": True}):
+            if depth:
+                fail(error, number, depth - 1)
+            raise error
+
+    for number, (where, which, depth, wrapped) in enumerate(flights):
+        failing = partial(fail, errors[which], number, depth)
+        call = partial(call_wrapped, failing) if wrapped else failing
+        line = contexts[where].run(served, scope(flight=number), call)
+        assert number == line["flight"]
+        assert wrapped or 0 == line["depth"]  # the innermost that this one has left
+        others = [name for name in line if name.startswith("only.")]
+        assert all(name.startswith(f"only.{number}.") for name in others)
+
+
+def call_wrapped(function: Any) -> None:
+    """Call a function under the context of now."""
+    wrap(function)()
 
 
 def test_the_first_scope_left_wins() -> None:

@@ -3,19 +3,29 @@
 The first scope an exception leaves puts its fields on it; a line that logs the exception further
 out fills its gaps from them. Control flow takes nothing along: the ends of iterators, cancellation,
 an interrupt.
+
+One exception object may be raised by many: a failed connection gives the same one to every request
+that waits for it, a module keeps one for all. So each context keeps what the last one that left a
+scope in it was raised under *there*; and one that left scopes of several pieces of work fills no
+gaps elsewhere.
 """
 
 from __future__ import annotations
 
-from ctxlog.context.fields import frame_of
+from contextvars import ContextVar
+
+from ctxlog.context.fields import CURRENT, frame_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any
 
-    from ctxlog.context.fields import Fields
+    from ctxlog.context.fields import Fields, Frame
     from ctxlog.ids import TraceIds
+
+    #: What an exception holds, what it was raised under here, whose scopes it has yet to leave.
+    Left = tuple["Raised | None", "Raised | None", tuple[object, ...]]
 
 _KEY = "__ctxlog_raised__"
 _FLOW = (StopIteration, StopAsyncIteration, GeneratorExit, KeyboardInterrupt)
@@ -29,6 +39,9 @@ _members_of = BaseExceptionGroup.__dict__["exceptions"].__get__
 _CANCELLED = frozenset({"CancelledError", "Cancelled", "GreenletExit", "GeneratorExit"})
 #: Causes and contexts looked at behind one exception.
 MAX_CHAIN = 10
+#: Blocks around one that an exception leaves, as far as they are known again.
+MAX_BLOCKS = 64
+_LEFT: ContextVar[Left] = ContextVar("ctxlog_left", default=(None, None, ()))
 
 
 class Raised:
@@ -36,13 +49,17 @@ class Raised:
 
     Pickles, for exceptions come back from other processes: what does not pickle goes as its text,
     what is secret as its mask.
+
+    Attributes:
+        shared: it has left scopes of other work, too: whose line logs it is not known.
     """
 
-    __slots__ = ("ids", "values")
+    __slots__ = ("ids", "shared", "values")
 
     def __init__(self, values: dict[str, object], ids: TraceIds | None) -> None:
         self.values = values
         self.ids = ids
+        self.shared = False
 
     def __reduce__(self) -> tuple[Any, ...]:
         from ctxlog.context.border import leaving  # here: no exception that stays needs it
@@ -51,13 +68,65 @@ class Raised:
         return Raised, ({name: _portable(value) for name, value in sent.items()}, self.ids)
 
 
-def remember(error: BaseException, fields: Fields) -> None:
-    """Put ``fields`` on an exception that leaves a scope, unless one further in did."""
+def remember(error: BaseException, fields: Fields, frame: Frame | None = None) -> None:
+    """Put ``fields`` on an exception that leaves a scope, unless one further in did.
+
+    Args:
+        error: the exception.
+        fields: what it is raised under.
+        frame: the scope's; by default what is current.
+    """
     if issubclass(type(error), _FLOW) or not (fields.values or fields.ids):
         return  # not isinstance: __class__ may lie
     held = _held_by(error)
-    if _KEY not in held and not cancelled(error):
-        held[_KEY] = Raised(fields.values, fields.ids)
+    first = held.get(_KEY)
+    known, here, around = _LEFT.get()
+    frame = frame or CURRENT.get()
+    if not isinstance(first, Raised):
+        if cancelled(error):
+            return
+        first = held[_KEY] = Raised(fields.values, fields.ids)
+        here = Raised(fields.values, fields.ids)
+    elif known is not first or not _is_around(frame, fields, around):
+        # it comes from elsewhere (a job, another's future), or is raised here once more
+        if known is not first and _is_same_work(first, fields):
+            here = Raised(first.values, first.ids)
+        else:
+            here = Raised(fields.values, fields.ids)
+            first.shared = first.shared or not _is_same_work(first, fields)
+    inside = frame.fields is not fields  # of a block that is not in this chain
+    _LEFT.set((first, here, _owners(frame if inside else frame.parent)))
+
+
+def _owners(frame: Frame | None) -> tuple[object, ...]:
+    """Return whose blocks a frame is in, its own first: none of them is kept open by it."""
+    owners: list[object] = []
+    while frame is not None and frame.owner is not None and len(owners) < MAX_BLOCKS:
+        owners.append(frame.owner)
+        frame = frame.parent
+    return tuple(owners)
+
+
+def _is_around(frame: Frame, fields: Fields, owners: tuple[object, ...]) -> bool:
+    """Say whether these are the fields of a block that one of ``owners`` has."""
+    return frame.fields is fields and any(frame.owner is owner for owner in owners)
+
+
+def _is_same_work(raised: Raised, fields: Fields) -> bool:
+    """Say whether nothing speaks against it: no other trace, no other value of any name."""
+    if (
+        raised.ids is not None
+        and fields.ids is not None
+        and raised.ids.trace_id != fields.ids.trace_id
+    ):
+        return False
+    try:
+        return all(
+            name not in fields.values or fields.values[name] == value
+            for name, value in raised.values.items()
+        )
+    except Exception:  # noqa: BLE001 - a value of the application's may compare as it likes
+        return False
 
 
 def remember_own(error: BaseException, owner: object) -> None:
@@ -67,7 +136,7 @@ def remember_own(error: BaseException, owner: object) -> None:
     """
     frame = frame_of(owner)
     if frame is not None:
-        remember(error, frame.fields)
+        remember(error, frame.fields, frame)
 
 
 def leaves(error: BaseException) -> Iterator[BaseException]:
@@ -102,6 +171,8 @@ def cancelled(error: BaseException) -> bool:
 def raised_under(error: BaseException) -> Iterator[Raised]:
     """Yield what an exception and then its causes were raised under, the outermost first.
 
+    Of one that was raised elsewhere before it comes first what it was raised under here.
+
     Example:
         >>> from ctxlog.context.scope import scope
         >>> try:
@@ -117,7 +188,13 @@ def raised_under(error: BaseException) -> Iterator[Raised]:
             return
         raised = _held_by(at).get(_KEY)
         if isinstance(raised, Raised):
-            yield raised
+            known, here, _ = _LEFT.get()
+            if known is raised and here is not None:
+                yield here
+                if here.values is not raised.values:
+                    yield raised
+            else:
+                yield raised
         cause = _cause_of(at)
         at = cause if cause is not None or _context_hidden(at) else _context_of(at)
 
