@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
 
-from ctxlog.carriers import MAX_HEADERS, MAX_LENGTH, extract, inject
+from ctxlog.carriers import MAX_HEADERS, MAX_LENGTH, extract, inject, wire
 from ctxlog.context import spans
 from ctxlog.context.fields import get_context
 from ctxlog.context.scope import scope
@@ -54,6 +54,21 @@ def test_every_shape_of_carrier_is_read(carrier: Any):
     """Mappings and pairs, text and bytes, in any case, with spaces around the values."""
     taken = extract(carrier)
     assert (IDS, {"request_id": "r-1"}) == (taken.ids, taken.values())
+
+
+def test_a_list_that_comes_in_pieces_is_one():
+    """W3C lets a proxy split ``tracestate`` and ``baggage``; as long as they may be, no longer."""
+    pieces = [("tracestate", "a=1"), ("TraceState", "b=2"), ("baggage", "x=1"), ("baggage", "y=2")]
+    flood = [("baggage", f"k{number}={'v' * 300}") for number in range(40)]
+    taken = extract([("traceparent", PARENT), *pieces])
+    span = trace.get_current_span(dict(taken.carried)[spans.ACCESSOR]).get_span_context()
+    assert {"a": "1", "b": "2"} == dict(span.trace_state)
+    wire.set(baggage={"x": "x", "y": "y", "k9": "early", "k39": "late"})
+    try:
+        assert {"x": "1", "y": "2"} == extract(pieces).values()
+        assert ["early"] == list(extract(flood).values())
+    finally:
+        wire.set()
 
 
 def test_nothing_says_nothing():

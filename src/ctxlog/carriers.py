@@ -44,6 +44,7 @@ MAX_HEADERS = 1_000
 MAX_LENGTH = 512
 MAX_BAGGAGE = 8_192
 _MAX_SAME = 8
+_LISTS = frozenset({TRACESTATE, BAGGAGE})
 _MAX_FOUND = {BAGGAGE: MAX_BAGGAGE}
 
 
@@ -281,8 +282,12 @@ def _read(carrier: Carrier | None, kind: str) -> dict[str, str]:
             several = value if type(value) is list else (value,)  # gRPC's Metadata has lists
             for one in several[:_MAX_SAME]:
                 text = _text(one, _MAX_FOUND.get(key, MAX_LENGTH)).strip(" \t")
-                if found.setdefault(key, text) != text:
+                if found.setdefault(key, text) == text:
+                    continue
+                if key not in _LISTS:
                     doubtful.add(key)  # W3C: a traceparent that comes twice is none
+                elif len(found[key]) + len(text) < MAX_BAGGAGE:
+                    found[key] = f"{found[key]},{text}"  # one list that came in pieces
         except StopIteration:
             break
         except Exception:  # noqa: BLE001, S112 - a stranger's header may be anything
