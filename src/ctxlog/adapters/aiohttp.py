@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from yarl import URL  # aiohttp's own
 
 
+class _Sending(aiohttp.TraceConfig):
+    """A trace config of ours."""
+
+
 def send_ids(session: aiohttp.ClientSession, *, hosts: Iterable[str]) -> aiohttp.ClientSession:
     """Let a session send ``traceparent`` and ``x-request-id`` to these hosts.
 
@@ -50,7 +54,9 @@ def send_ids(session: aiohttp.ClientSession, *, hosts: Iterable[str]) -> aiohttp
         take_back(params.headers, context.sent)
         context.sent = _write(target(params), params.headers, known)
 
-    config = aiohttp.TraceConfig()
+    for before in [one for one in session.trace_configs if type(one) is _Sending]:
+        session.trace_configs.remove(before)  # hosts named again replace the others
+    config = _Sending()
     config.on_request_start.append(begin)
     config.on_request_redirect.append(redirect)
     add(session, config)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import re
 import threading
 from typing import TYPE_CHECKING, Any
@@ -134,6 +135,22 @@ async def test_a_session_of_ones_own_sends_ids_to_the_cluster_alone(lines: Lines
     assert {("w-1", 404)} == {
         (line["k8s.object.name"], line["http.response.status_code"]) for line in told
     }
+
+
+async def test_a_session_that_logs_in_again_has_one_line_a_call(lines: Lines):
+    """After a 401 a login handler may return the same session once more."""
+    auth = importlib.import_module("kopf._cogs.clients.auth")
+    async with cluster() as there, aiohttp.ClientSession() as session:
+        info = kopf.AiohttpSession(aiohttp_session=session, server=there.url)
+        for _ in range(2):
+            adapter.uninstall()  # and installing again is no other
+            adapter.install(api_calls=True)
+            auth.APIContext(info)
+            auth.APIContext(info)
+            lines.clear()
+            async with session.get(f"{there.url}/api/v1/namespaces/shop/secrets/s") as response:
+                await response.read()
+            assert 1 == len(lines.of(event=EVENT))
 
 
 async def test_each_try_of_a_call_that_fails_has_a_line(lines: Lines):

@@ -258,6 +258,24 @@ def test_twice():
         assert "b" in adapter.hosts
 
 
+def test_twice_with_aiohttp(store: Store):
+    """The hosts that are named last are those that may know."""
+
+    async def main() -> None:
+        async with aiohttp.ClientSession() as session:
+            for hosts in ("127.0.0.1", "localhost"):
+                for_aiohttp.send_ids(session, hosts=hosts)
+            for host in ("127.0.0.1", "localhost"):
+                async with session.get(f"http://{host}:{store.port}/{host}") as response:
+                    await response.read()
+            assert 1 == len(session.trace_configs)
+
+    with ctxlog.entry(INBOUND):
+        asyncio.run(main())
+    assert (None, None) == ids_of(store.got["/127.0.0.1"])
+    assert ("r-1", TRACE) == ids_of(store.got["/localhost"])
+
+
 @pytest.mark.parametrize("hosts", [[], "", [""], ["."], [1], None, ["http://store/"], 7,
                                    ["store:8080"], ["*.example.org"], ["[::1]"], ["user@store"],
                                    [" store"]])  # fmt: skip

@@ -24,6 +24,16 @@ if TYPE_CHECKING:
 MODULE, CONTEXT = "kopf._cogs.clients.auth", "APIContext"
 
 
+class Observer(aiohttp.TraceConfig):
+    """A trace config of ours.
+
+    Attributes:
+        calls: what it writes lines for.
+    """
+
+    calls: Calls
+
+
 def around_context(original: Callable[..., None], state: State) -> Callable[..., None]:
     """Wrap the making of what holds a session."""
 
@@ -46,6 +56,8 @@ def observe(session: aiohttp.ClientSession, server: str, calls: Calls) -> None:
         server: the cluster's URL.
         calls: what they are among.
     """
+    if any(type(one) is Observer and one.calls is calls for one in session.trace_configs):
+        return  # a login handler may return the same one again
 
     async def begin(_: Any, context: Any, params: aiohttp.TraceRequestStartParams) -> None:
         context.sent, context.call = {}, None
@@ -67,7 +79,8 @@ def observe(session: aiohttp.ClientSession, server: str, calls: Calls) -> None:
         if context.call is not None:
             context.call.end(error=params.exception)
 
-    config = aiohttp.TraceConfig()
+    config = Observer()
+    config.calls = calls
     config.on_request_start.append(begin)
     config.on_request_redirect.append(redirect)
     config.on_request_end.append(end)
