@@ -195,6 +195,23 @@ def test_a_trace_is_put_onto_objects_with_empty_parts(metadata: Any):
     assert annotations in ({}, {"a": "b"})
 
 
+@pytest.mark.parametrize("metadata", [{}, {"annotations": None}, {"annotations": {"a": "b"}}])
+def test_a_trace_is_put_onto_objects_that_wrap_a_manifest(metadata: dict[str, Any]):
+    """As pykube's and kr8s's do, which kopf.adopt takes too: their metadata is a mapping."""
+    wrapping = SimpleNamespace(metadata=metadata)
+    with ctxlog.entry():
+        assert put_trace(wrapping) is wrapping
+    assert wrapping.metadata["annotations"].pop(ANNOTATION).startswith("00-")
+    assert wrapping.metadata["annotations"] in ({}, {"a": "b"})
+
+
+@pytest.mark.parametrize("bad", [{"metadata": "text"}, {"metadata": {"annotations": ["a"]}}])
+def test_a_manifest_that_is_none_is_refused(bad: dict[str, Any]):
+    """It says so, as for any other misuse."""
+    with ctxlog.entry(), pytest.raises(UsageError, match=r"put_trace takes .* a mapping, not"):
+        put_trace(bad)
+
+
 @pytest.mark.parametrize(
     ("asked", "level"),
     [({}, None), ({"verbose": True}, 10), ({"debug": True}, 10), ({"quiet": True}, 30)],

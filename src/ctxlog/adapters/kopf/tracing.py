@@ -21,14 +21,14 @@ def put_trace(body: Thing, annotation: str = ANNOTATION) -> Thing:
     Without ids of the context nothing is written.
 
     Args:
-        body: a dict, or a client library's model with ``metadata``.
+        body: a dict, or a client library's object with ``metadata``.
         annotation: its name.
 
     Returns:
         The same object.
 
     Raises:
-        UsageError: it is neither.
+        UsageError: it is neither, or its metadata is none.
 
     Example:
         >>> from ctxlog.entries import entry
@@ -41,17 +41,27 @@ def put_trace(body: Thing, annotation: str = ANNOTATION) -> Thing:
     value = headers.get("traceparent")
     if isinstance(body, MutableMapping):
         if value is not None:
-            inside = body
-            for name in ("metadata", "annotations"):
-                if inside.get(name) is None:  # a manifest may say `annotations:`, and nothing
-                    inside[name] = {}
-                inside = inside[name]
-            inside[annotation] = value
+            _write(body, ("metadata", "annotations"), annotation, value)
         return body
     model: Any = body
     metadata = getattr(model, "metadata", None)
+    if isinstance(metadata, MutableMapping):  # an object that wraps a manifest
+        if value is not None:
+            _write(metadata, ("annotations",), annotation, value)
+        return body
     if metadata is None or not hasattr(metadata, "annotations"):
         raise UsageError(f"put_trace takes an object with metadata, not {type(body).__name__}")
     if value is not None:
         metadata.annotations = {**(metadata.annotations or {}), annotation: value}
     return body
+
+
+def _write(inside: Any, parts: tuple[str, ...], annotation: str, value: str) -> None:
+    for name in parts:
+        if inside.get(name) is None:  # a manifest may say `annotations:`, and nothing
+            inside[name] = {}
+        inside = inside[name]
+        if not isinstance(inside, MutableMapping):
+            kind = type(inside).__name__
+            raise UsageError(f"put_trace takes an object whose {name} is a mapping, not {kind}")
+    inside[annotation] = value
