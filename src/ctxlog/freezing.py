@@ -24,11 +24,11 @@ def freeze(value: object) -> object:
     """Return what binding keeps of a value: it is as the value is now, and pins nothing.
 
     Scalars stay (a text over 65,536 characters is cut), :class:`Secret` and :class:`Lazy` too.
-    Sequences and sets become tuples; mappings, dataclass instances and named tuples dicts with
-    text keys (a dataclass's ``repr=False`` fields stay out, as in its own repr). Dates, UUIDs,
-    paths, decimals and bytes become text, an enum member its value, an exception
-    ``"Type: message"``; anything else its capped ``repr``. Depth, items and cycles are cut
-    visibly. Never raises.
+    Sequences and sets become tuples; mappings, instances of dataclasses, attrs and pydantic,
+    namespaces and named tuples dicts with text keys (``repr=False`` fields stay out, as in their
+    own repr). Dates, UUIDs, paths, decimals and bytes become text, an enum member its value, an
+    exception ``"Type: message"``; anything else its capped ``repr``. Depth, items and cycles are
+    cut visibly. Never raises.
 
     Example:
         >>> freeze([1, {"a": b"x"}, float])

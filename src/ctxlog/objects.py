@@ -10,7 +10,8 @@ if TYPE_CHECKING:
 
 #: The kinds that hold secrets, and where.
 SECRET_KINDS = frozenset({"Secret", "SecretList"})
-SECRET_PARTS = frozenset({"data", "string_data", "stringData", "items"})
+DATA = "data"
+SECRET_PARTS = frozenset({DATA, "string_data", "stringData", "items"})
 #: What the clients' dynamic parts return; they have ``to_dict``.
 DYNAMIC = frozenset(
     f"{library}.dynamic.resource.{name}"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ctxlog.limits import DEFAULT_LIMITS, Limits
 from ctxlog.names import KEPT
+from ctxlog.objects import DATA, mask_parts
 from ctxlog.ordinary import ITEMS, SIMPLE, WALKED, depth_for, ordinary
 from ctxlog.plain import plain
 from ctxlog.redact import Redaction
@@ -96,6 +97,8 @@ class Clean:
             if name in clean:
                 name = unused(name, clean)
             clean[name] = redaction.mask if redaction.is_secret(name) else self.value(name, value)
+        if DATA in clean:  # fields may be an object's own, given one by one
+            mask_parts(clean, redaction.mask)
         return redaction.apply(clean) if redaction.patterns else clean
 
     def value(self, name: str, value: Any) -> Any:
@@ -106,10 +109,15 @@ class Clean:
         where = name if redaction.paths else None
         return plain(value, self.limits, redaction.is_secret, redaction.mask, where)
 
-    def fits(self, name: str) -> bool:
-        """Return whether a name can be written as it is, its value with it; remember if so."""
+    def fits(self, name: str, *, nested: bool = False) -> bool:
+        """Return whether a name can be written as it is, its value with it; remember if so.
+
+        Of ``data`` on the line itself, the fields beside it tell whether it is a Secret's.
+        """
         if not 0 < len(name) <= NAME_CHARS or not name.isascii() or self.redaction.is_secret(name):
             return False
+        if name == DATA:
+            return nested
         if len(self.safe) >= _MAX_SAFE:
             self.safe.clear()
         self.safe.add(name)

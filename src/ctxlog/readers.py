@@ -6,6 +6,7 @@ Loaded with the first such value, or by what makes lines: who binds texts and nu
 from __future__ import annotations
 
 from ctxlog.objects import DYNAMIC, SECRET_KINDS
+from ctxlog.parts import parts_of
 from ctxlog.texts import bytes_text, mro_of, safe_repr, safe_str, type_name, type_path
 from ctxlog.walk import attribute, foreign_pairs, is_mapping
 
@@ -72,6 +73,10 @@ def _deque(walk: Walk, value: Any, room: int) -> object:
     return walk.sequence(value, deque.__iter__(value), deque.__len__(value), room)
 
 
+def _user_list(walk: Walk, value: Any, room: int) -> object:
+    return walk.walk(value.data, room)
+
+
 def _bytes(walk: Walk, value: Any, _room: int) -> object:
     return walk.text(bytes_text(value, walk.text_limit))
 
@@ -100,45 +105,6 @@ def _numpy(walk: Walk, value: Any, room: int) -> object:
     return walk.walk(value.item(), room - 1) if room > 0 else "<depth>"
 
 
-def _pydantic(walk: Walk, value: Any, room: int) -> object:
-    """Walk a pydantic model's fields that its own text shows."""
-    kind = type(value)
-    declared = getattr(kind, "__pydantic_fields__", None) or getattr(kind, "model_fields", None)
-    if type(declared) is not dict or not _is_theirs(kind, "__repr__", "__repr_args__"):
-        return walk.text(safe_repr(value))  # of version 1; or its class tells what it shows
-    # where pydantic keeps them: an attribute of SQLModel may ask the database
-    held = object.__getattribute__(value, "__dict__")
-    pairs: list[tuple[object, object]] = [
-        (name, held[name]) for name, field in declared.items() if field.repr and name in held
-    ]
-    extra = attribute(value, "__pydantic_extra__")
-    if type(extra) is dict:
-        pairs += extra.items()
-    return walk.mapping(value, pairs, len(pairs), room)
-
-
-def _is_theirs(kind: type, *methods: str) -> bool:
-    """Return whether no class of the application's has these methods."""
-    for name in methods:
-        owner = next((base for base in mro_of(kind) if name in base.__dict__), kind)
-        if owner.__module__.partition(".")[0] not in ("pydantic", "sqlmodel"):
-            return False
-    return True
-
-
-def _attrs(value: Any) -> list[tuple[object, object]] | None:
-    """Return what the text made by attrs shows; ``None``: the class has a text of its own."""
-    kind = type(value)
-    code = getattr(kind.__repr__, "__code__", None)
-    if not getattr(code, "co_filename", "").startswith("<attrs generated"):
-        return None
-    return [
-        (field.name, attribute(value, field.name) if field.repr is True
-         else field.repr(attribute(value, field.name)))
-        for field in kind.__attrs_attrs__ if field.repr
-    ]  # fmt: skip
-
-
 def _model(walk: Walk, value: Any, names: Iterable[str], room: int) -> object:
     """Walk a model of a generated API client: what is set, with the kind that its class stands for."""
     pairs: list[tuple[object, object]] = [
@@ -156,14 +122,9 @@ def _object(walk: Walk, value: Any, room: int) -> object:
     names = getattr(kind, "openapi_types", None)
     if type(names) is dict:
         return _model(walk, value, names, room)
-    if getattr(kind, "__dataclass_fields__", None) is not None:
-        from dataclasses import fields
-
-        return walk.record(value, [field.name for field in fields(kind) if field.repr], room)
-    if getattr(kind, "__attrs_attrs__", None) is not None:
-        shown = _attrs(value)
-        if shown is not None:
-            return walk.mapping(value, shown, len(shown), room)
+    parts = parts_of(value)
+    if parts is not None:
+        return walk.mapping(value, parts, len(parts), room)
     if is_mapping(kind):
         pairs, size = foreign_pairs(value, walk.items)
         return walk.mapping(value, pairs, size, room)
@@ -192,6 +153,7 @@ HANDLERS: dict[int, Handler] = {
 NAMED: dict[str, Handler] = {  # by name: nothing is imported for a type nobody uses
     "ctxlog.values.Lazy": _lazy,
     "ctxlog.values.Secret": _secret,
+    "collections.UserList": _user_list,
     "collections.deque": _deque,
     "datetime.date": _isoformat,
     "datetime.datetime": _isoformat,
@@ -203,7 +165,6 @@ NAMED: dict[str, Handler] = {  # by name: nothing is imported for a type nobody 
     "ipaddress._BaseNetwork": _printed,
     "numpy.generic": _numpy,
     "pathlib.PurePath": _printed,
-    "pydantic.main.BaseModel": _pydantic,
     "pathlib._local.PurePath": _printed,
     "uuid.UUID": _printed,
     **dict.fromkeys(DYNAMIC, _as_dict),

@@ -56,6 +56,7 @@ DEFAULT_NAMES: frozenset[str] = frozenset(
         "apikey",
         "x_api_key",
         "private_key",
+        "private_key_data",
         "encryption_key",
         "signing_key",
         "access_key",
@@ -81,7 +82,8 @@ DEFAULT_NAMES: frozenset[str] = frozenset(
         "card_number",
         "cvv",
         "cvc",
-        # Kubernetes: a Secret's texts, what an annotation keeps of an object, and what nobody reads
+        # Kubernetes: the key in a kubeconfig, a Secret's texts, what an annotation keeps of an object, and what nobody reads
+        "client_key_data",
         "string_data",
         "managed_fields",
         "last_applied_configuration",

@@ -140,11 +140,6 @@ class Walk:
             return (key, self.mask) if self.is_secret(path) else item
         return item
 
-    def record(self, value: object, names: Iterable[str], room: int) -> object:
-        """Walk the named attributes of an object as a mapping."""
-        pairs = [(name, attribute(value, name)) for name in names]
-        return self.mapping(value, pairs, len(pairs), room)
-
     def afforded(self, size: int) -> int:
         """Return how much of a text of this size may be kept, and take it off what is left."""
         if size <= self.short:

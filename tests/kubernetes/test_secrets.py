@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import argparse
 import base64
+import dataclasses
 import json
 import logging
-from typing import Any
+from collections import UserList, deque
+from http.client import HTTPMessage
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
 
+import attrs
+import kopf
+import pydantic
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,6 +25,9 @@ from kubernetes_asyncio import client as aio
 
 import ctxlog
 from tests.kit import configured
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 NEEDLE = "bm9ib2R5LXNlZXMtdGhpcw=="
 META: Any = {
@@ -126,3 +137,126 @@ def test_a_kind_of_any_type_does_not_break_a_line(kind: Any):
     with configured() as written:
         ctxlog.get_logger("t").info("got", body={"kind": kind, "data": 1}, deep=[{"kind": kind}])
     assert "kind" in written.event["body"]
+
+
+@dataclasses.dataclass
+class Held:
+    """What a program keeps an object in."""
+
+    body: Any
+
+
+@attrs.define
+class Defined:
+    """The same with attrs."""
+
+    body: Any
+
+
+class Modelled(pydantic.BaseModel):
+    """The same with pydantic."""
+
+    body: Any
+
+
+@attrs.define(repr=False)
+class Hiding:
+    """What says itself what is shown of it."""
+
+    value: str
+
+    def __repr__(self) -> str:
+        return "<hiding>"
+
+
+HOLDERS: dict[str, Callable[[Any], Any]] = {
+    "dataclass": Held,
+    "attrs": Defined,
+    "pydantic": lambda body: Modelled(body=body),
+    "SimpleNamespace": lambda body: SimpleNamespace(body=body),
+    "argparse": lambda body: argparse.Namespace(body=body),
+    "UserList": lambda body: UserList([body]),
+    "deque": lambda body: deque([body]),
+    "values": lambda body: {"body": body}.values(),
+    "items": lambda body: {"body": body}.items(),
+    "attributes": lambda body: SimpleNamespace(**body) if type(body) is dict else body,
+}
+
+
+@pytest.mark.parametrize("body", [BODY, models(client)[0]], ids=["dict", "model"])
+@pytest.mark.parametrize("holder", HOLDERS)
+def test_whatever_holds_a_secret_shows_none_of_its_data(holder: str, body: Any):
+    """As a field, bound, as an argument and as the event: its own text would show it all."""
+    held = HOLDERS[holder](body)
+    with configured(stdlib=True) as written:
+        log = ctxlog.get_logger("t")
+        log.info("got", held=held)
+        with ctxlog.scope(held=held):
+            log.info("got")
+        log.info("got %s", held)
+        log.info(held)
+        logging.getLogger("t").warning("got %s %r", held, held)
+    text = written.getvalue().decode()
+    assert 5 == text.count("\n")
+    assert NEEDLE not in text
+    assert "nobody-sees-this" not in text
+    assert 5 <= text.count("'db'") + text.count('"db"')
+
+
+def test_what_holds_no_secret_has_its_own_text():
+    """In a message; as a field its parts are told by name, unless it says itself what is shown."""
+    with configured() as written:
+        log = ctxlog.get_logger("t")
+        log.info("got %s %s %r", Held(1), Defined(2), Hiding("x"))
+        log.info("got", one=Held(1), two=Defined(2), three=Modelled(body=3), four=Hiding("x"))
+    said, told = written.events
+    assert "got Held(body=1) Defined(body=2) <hiding>" == said["event"]
+    assert ({"body": 1}, {"body": 2}, {"body": 3}, "<hiding>") == tuple(
+        told[name] for name in ("one", "two", "three", "four")
+    )
+
+
+@pytest.mark.parametrize("how", ["call", "bound", "logger", "message", "extra", "annotated"])
+def test_a_secret_given_as_the_fields_themselves_shows_none_of_its_data(how: str):
+    """``**body``, and wherever a mapping of fields is taken."""
+    with configured(stdlib=True) as written:
+        log = ctxlog.get_logger("t")
+        if how == "call":
+            log.info("got", **BODY)
+        elif how == "bound":
+            with ctxlog.scope(BODY):
+                log.info("got")
+        elif how == "logger":
+            log.bind(**BODY).info("got")
+        elif how == "message":
+            logging.getLogger("t").warning(BODY)
+        elif how == "extra":
+            logging.getLogger("t").warning("got", extra=BODY)
+        else:
+            with ctxlog.operation("got"):
+                ctxlog.annotate(BODY)
+        log.info("other", kind="ConfigMap", data={"level": "debug"})
+    text = written.getvalue().decode()
+    assert NEEDLE not in text
+    secret, other = written.events
+    assert ("Secret", "[redacted]") == (secret["kind"], secret["data"])
+    assert {"level": "debug"} == other["data"]
+
+
+def test_headers_and_keys_of_a_connection_are_masked():
+    """Headers as the standard library has them; what kopf and a kubeconfig connect with."""
+    headers = HTTPMessage()
+    headers["Authorization"] = NEEDLE
+    headers["Accept"] = "text/plain"
+    connection = kopf.ConnectionInfo(
+        server="https://api", token=NEEDLE, password=NEEDLE, private_key_data=NEEDLE.encode()
+    )
+    users = {"users": [{"name": "me", "user": {"client-key-data": NEEDLE}}]}
+    with configured(stdlib=True) as written:
+        for held in (headers, connection, users):
+            ctxlog.get_logger("t").info("got %s", held, held=held)
+            logging.getLogger("t").warning("got %s %s", held, 1, extra={"held": held})
+    text = written.getvalue().decode()
+    assert NEEDLE not in text
+    assert text.count("text/plain") == 4
+    assert "https://api" in text
