@@ -7,6 +7,8 @@ import copy
 import functools
 import gc
 import importlib
+import json
+import logging
 import pickle
 import threading
 import time
@@ -32,7 +34,7 @@ from ctxlog.adapters import kubernetes_client as for_threads
 from ctxlog.errors import UsageError
 from ctxlog.kubernetes.calls import MAX_PENDING, Calls, described
 from ctxlog.testing import capture
-from tests.kit import moved
+from tests.kit import configured, moved
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Iterator
@@ -50,6 +52,7 @@ class Api(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Answer)
         self.seen: list[dict[str, str]] = []
         self.status = 200
+        self.body: dict[str, Any] = POD
         self.stream: list[bytes] = []
 
 
@@ -63,14 +66,12 @@ class Answer(BaseHTTPRequestHandler):
         self.rfile.read(length)
         self.server.seen.append({**{k.lower(): v for k, v in self.headers.items()},
                                  "path": self.path})  # fmt: skip
-        import json
-
         if "watch=" in self.path:
             data = b"".join(self.server.stream)
         elif self.path.split("?")[0].endswith("pods") and self.command == "GET":
             data = json.dumps({"kind": "PodList", "items": [POD], "metadata": {}}).encode()
         else:
-            data = json.dumps(POD).encode()
+            data = json.dumps(self.server.body).encode()
         self.send_response(self.server.status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(data)))
@@ -649,3 +650,31 @@ def test_callbacks_of_any_kind_are_called_and_named():
     assert ("sized", __name__) == (first["handler"], first["logger"])
     assert ("Odd", "kubernetes") == (second["handler"], second["logger"])
     assert "Pod/shop/p-1" == first["k8s.object.ref"] == second["k8s.object.ref"]
+
+
+@pytest.mark.asyncio
+async def test_a_body_that_a_client_logs_shows_no_secret(api: Api):
+    """At debug it writes each response whole."""
+    api.body = {
+        "kind": "Secret",
+        "metadata": {"name": "db", "managedFields": [{"manager": "needle"}]},
+        "data": {"a": "needle"},
+    }
+    host = f"http://127.0.0.1:{api.server_port}"
+    with configured(stdlib=True, level="debug") as written:
+        config = kubernetes_asyncio.client.Configuration(host=host)
+        async with kubernetes_asyncio.client.ApiClient(config) as client:
+            core = kubernetes_asyncio.client.CoreV1Api(client)
+            assert {"a": "needle"} == (await core.read_namespaced_secret("db", "shop")).data
+        log = logging.getLogger("kubernetes.client.rest")  # until its version 35
+        log.debug("response body: %s", json.dumps([api.body]))
+        log.debug("response body: %s", "no JSON: needle-free")
+        log.debug("response body: %s %d", b"3", 4)
+        log.debug("%(body)s", {"body": json.dumps(api.body)[:9]})
+    lines = [line for line in written.events if line["logger"].endswith(".client.rest")]
+    assert 5 == len(lines)
+    assert "'name': 'db'" in lines[0]["event"]
+    assert ["response body: no JSON: needle-free", "response body: b'3' 4"] == [
+        line["event"] for line in lines[2:4]]  # fmt: skip
+    assert "needle'" not in written.getvalue().decode()
+    assert not log.filters

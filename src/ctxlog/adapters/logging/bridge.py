@@ -10,6 +10,7 @@ import logging
 from threading import RLock
 from typing import TYPE_CHECKING, Any
 
+from ctxlog.adapters.logging import bodies
 from ctxlog.adapters.logging.handler import SEEN, narrow, widen, will_write
 from ctxlog.adapters.logging.records import DOOR, encoder_of, process
 from ctxlog.encoder import encoder_for
@@ -105,6 +106,7 @@ class _Installed:
         with self.lock:
             if self.bridge is None:
                 self.bridge = Bridge()
+                bodies.add()
             wanted = {logging.root.name: level}
             for name, number in levels.items():
                 wanted[logging.getLogger(name).name] = number
@@ -147,6 +149,7 @@ class _Installed:
             if self.bridge is not None:
                 logging.root.removeHandler(self.bridge)
                 self.bridge = None
+                bodies.remove()
             self._restore()
             chosen, self.chosen = self.chosen, None
             self._widen(chosen)
