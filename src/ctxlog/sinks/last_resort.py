@@ -8,10 +8,14 @@ from typing import TYPE_CHECKING, Any
 from ctxlog.counting import counters
 from ctxlog.names import ERRORS
 from ctxlog.renderers.json import encode
+from ctxlog.sinks.standard import behind, push
 from ctxlog.texts import encodable, safe_str
 
 if TYPE_CHECKING:
+    import io
     from collections.abc import Mapping
+
+_torn: list[bool] = []  # something is in it: a line was cut off
 
 #: Characters of an error's text that a note repeats.
 TEXT = 300
@@ -73,11 +77,30 @@ def write(line: bytes | str, avoid: object = None) -> bool:
         counters.add("lost")
         return False
     try:
-        text = line if isinstance(line, str) else line.decode("utf-8", "replace")
-        stream.write(text)
-        stream.flush()
+        raw = behind(stream)
+        if raw is not None:
+            push(stream)
+            _write_whole(raw, line if isinstance(line, bytes) else line.encode("utf-8", "replace"))
+        else:
+            stream.write(line if isinstance(line, str) else line.decode("utf-8", "replace"))
+            stream.flush()
     except Exception:  # noqa: BLE001 - nowhere left to go; the counter tells
         counters.add("lost")
         return False
     counters.add("last_resort")
     return True
+
+
+def _write_whole(raw: io.FileIO, data: bytes) -> None:
+    """Write a line into what may take only a part; the next begins on a line of its own."""
+    if _torn:
+        data = b"\n" + data
+    left = data
+    while left:
+        taken = raw.write(left)
+        if not taken:
+            if len(left) < len(data):
+                _torn.append(True)
+            raise BlockingIOError("it is full")
+        left = left[taken:]
+        _torn.clear()

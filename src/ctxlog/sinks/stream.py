@@ -9,6 +9,7 @@ from typing import Any
 from ctxlog.sinks.chunks import chunk_bytes
 from ctxlog.sinks.raw import raw_write
 from ctxlog.sinks.sink import Sink
+from ctxlog.sinks.standard import behind, push
 
 
 class StreamSink(Sink):
@@ -26,6 +27,8 @@ class StreamSink(Sink):
         self.stream = stream
         self._binary = stream is not None and is_binary(stream)
         self._raw = isinstance(stream, io.RawIOBase)
+        self._seen: Any = None
+        self._behind: io.FileIO | None = None
         # `write` as an attribute: what the pipeline looks up once, per configuration
         if isinstance(stream, io.RawIOBase | io.BytesIO):
             self.__dict__["write"] = raw_write(self, stream.write)
@@ -46,21 +49,24 @@ class StreamSink(Sink):
         return real(self.stream if self.stream is not None else sys.stderr)
 
     def _flush_buffer(self) -> None:
-        """Push out what the application has in the stream's buffer; ours never goes there.
-
-        So nothing of ours is there to be written again after an error, or by a forked child.
-        """
-        try:
-            self.stream.flush()
-        except RuntimeError as error:
-            # this thread's own write into it was interrupted by us: its bytes follow our line
-            if "reentrant" not in str(error):
-                raise
+        push(self.stream)
 
     def _write(self, line: bytes | str) -> None:
         stream = self.target_stream
         if stream is None:
             raise ValueError("sys.stderr is None")
+        if stream is not self._seen:
+            self._seen, self._behind = stream, behind(stream)
+        if self._behind is not None:
+            push(stream)
+            data, write = _encoded(line, stream), self._behind.write
+            if self.torn:
+                self._write_whole(write, data)
+                return
+            taken = write(data)
+            if taken != len(data):
+                self.write_rest(write, data, taken or 0)
+            return
         self._put(stream, line)
         flush = getattr(stream, "flush", None)
         if flush is not None:
@@ -98,6 +104,18 @@ class StreamSink(Sink):
 
 def _bytes(line: bytes | str) -> bytes:
     return line.encode() if isinstance(line, str) else line
+
+
+def _encoded(line: bytes | str, stream: Any) -> bytes:
+    encoding = stream.encoding
+    if isinstance(line, bytes):
+        if encoding == "utf-8":
+            return line
+        line = line.decode()
+    try:
+        return line.encode(encoding, stream.errors)
+    except UnicodeEncodeError:
+        return _ascii(line).encode()
 
 
 def real(stream: Any) -> Any:
