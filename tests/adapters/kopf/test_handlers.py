@@ -706,3 +706,31 @@ async def test_a_handlers_name_is_as_it_was_given(lines: Lines):
         async with operator(there, registry) as running:
             await until(lambda: lines.of(event="seen"), running)
     assert "createPod" == lines.of(event="seen")[0]["handler"]
+
+
+async def test_what_kopf_says_of_a_daemon_when_the_operator_stops_is_of_that_daemon(lines: Lines):
+    """Whoever stops them all is no event of any object: the daemon's own ids are on these lines."""
+    registry = kopf.OperatorRegistry()
+
+    @kopf.daemon("widgets", id="watches", registry=registry, cancellation_timeout=0.1)
+    async def watches(name: str, **_: Any) -> None:
+        log.info("watching", saw=name)
+        await asyncio.Event().wait()
+
+    @kopf.daemon("widgets", id="leaves", registry=registry)
+    async def leaves(stopped: Any, name: str, **_: Any) -> None:
+        log.info("watching", saw=name)
+        await stopped.wait()
+
+    async with cluster() as there:
+        there.put(*(body(number) for number in range(5)))
+        async with operator(there, registry) as running:
+            await until(lambda: len(lines.of(event="watching")) >= 10, running)
+        lives = {(line["handler"], line["saw"]): line for line in lines.of(event="watching")}
+    told = [line for line in lines.of(logger="kopf.objects") if " exit" in line["event"]]
+    assert {"watches", "leaves"} == {line["handler"] for line in told}
+    assert 10 <= len(told)
+    for line in told:
+        assert f"'{line['handler']}'" in line["event"]
+        life = lives[line["handler"], line["k8s.object.name"]]
+        assert ("daemon", life["link.trace_id"]) == (line["reason"], line["link.trace_id"])

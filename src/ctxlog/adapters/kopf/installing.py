@@ -19,6 +19,7 @@ from ctxlog.adapters.kopf.wrappers import (
     around_function,
     around_handler,
     around_review,
+    around_stop,
 )
 from ctxlog.context.providers import add_provider, remove_provider
 from ctxlog.errors import UsageError
@@ -50,6 +51,7 @@ PARTS: tuple[tuple[str, str, frozenset[str], Callable[..., Any]], ...] = (
         around_function,
     ),
     (f"{_CORE}.engines.daemons", "_runner", frozenset({"cause", "handler"}), around_daemon),
+    (f"{_CORE}.engines.daemons", "stop_daemon", frozenset({"daemon"}), around_stop),
     (
         f"{_CORE}.engines.admission",
         "serve_admission_request",

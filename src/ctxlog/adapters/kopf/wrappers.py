@@ -7,6 +7,7 @@
 ``invocation.invoke``                  the handler's function: the closing line, and the entry if
                                        the one above is missing
 ``daemons._runner``                    a daemon's or timer's life: a new root, linked
+``daemons.stop_daemon``                what kopf says of one as the operator stops or pauses
 ``admission.serve_admission_request``  the answer to an admission request: an entry, with its ids
 =====================================  ============================================================
 
@@ -15,8 +16,10 @@ Whatever goes wrong on our side, kopf's function is called as if we were not the
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 from ctxlog.adapters.kopf import posting, root
 from ctxlog.adapters.kopf.processes import settings_for
@@ -29,6 +32,7 @@ from ctxlog.adapters.kopf.units import (
     handling_of,
 )
 from ctxlog.context.fields import CURRENT
+from ctxlog.context.snapshot import Snapshot, snapshot
 from ctxlog.counting import counters
 
 if TYPE_CHECKING:
@@ -38,6 +42,9 @@ if TYPE_CHECKING:
     from ctxlog.adapters.kopf.state import State
 
     Original = Callable[..., Coroutine[Any, Any, Any]]
+
+#: What a daemon or timer that runs is under, by its task.
+_lives: WeakKeyDictionary[Any, Snapshot] = WeakKeyDictionary()
 
 
 def _made(make: Callable[..., Any], *args: Any) -> AbstractContextManager[Any]:
@@ -127,9 +134,26 @@ def around_daemon(original: Original, state: State) -> Original:
         if not state.active:
             return await original(*args, **kwargs)
         with _made(entry_of_daemon, kwargs.get("cause"), kwargs.get("handler")):
+            task = asyncio.current_task()
+            if task is not None:
+                _lives[task] = snapshot()
             return await original(*args, **kwargs)
 
     return runner
+
+
+def around_stop(original: Original, state: State) -> Original:
+    """Wrap the stopping of a daemon by what handles no event: its own context holds there."""
+
+    async def stop_daemon(*args: Any, **kwargs: Any) -> Any:
+        task = getattr(kwargs.get("daemon"), "task", None)
+        life = _lives.get(task) if isinstance(task, asyncio.Task) else None
+        if not state.active or life is None:
+            return await original(*args, **kwargs)
+        with life.scope():
+            return await original(*args, **kwargs)
+
+    return stop_daemon
 
 
 def around_review(original: Original, state: State) -> Original:
