@@ -9,7 +9,7 @@ from ctxlog.propagation import run_detached
 from ctxlog.propagation.queues import AsyncQueue
 
 
-async def worker(jobs: AsyncQueue) -> None:
+async def worker(jobs: AsyncQueue[str]) -> None:
     """Work on each item as an entry of its own, linked to whoever put it."""
     while True:
         handed = await jobs.receive()
@@ -21,7 +21,7 @@ async def worker(jobs: AsyncQueue) -> None:
 
 async def main() -> None:
     """Two requests; the first one starts the worker, in an empty context."""
-    jobs = AsyncQueue()
+    jobs: AsyncQueue[str] = AsyncQueue()
     task = None
     for name in ("r-1", "r-2"):
         with ctxlog.entry({"x-request-id": name}):

@@ -30,9 +30,8 @@ def start() -> None:
     """Configure, as the module is loaded: from the first line on, each is whole."""
     alone = __name__ == "__main__"
     here: list[Any] = [{"target": lines.append, "renderer": "event"}]
-    options: dict[str, Any] = pod.options()
     levels = {"aiohttp": "error", "ctxlog.kubernetes": "debug"}  # its API calls
-    ctxlog.configure(**options, levels=levels, sinks=here if alone else None)
+    ctxlog.configure(**pod.options(), levels=levels, sinks=here if alone else None)
     ctxlog_kopf.install(api_calls=True)
     if not alone:
         control.watch(LEVELS)

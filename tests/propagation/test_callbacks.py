@@ -9,6 +9,7 @@ import subprocess
 import sys
 from concurrent.futures import Future
 from contextvars import copy_context
+from typing import Any
 
 import pluggy
 import pytest
@@ -137,7 +138,7 @@ def test_a_loops_report_has_the_context_of_what_failed():
 
 def test_a_thread_queue_keeps_its_manners():
     """Get gives the bare item; priorities, handed items and emptiness are as they were."""
-    jobs = queues.PriorityQueue()
+    jobs: queues.PriorityQueue[Any] = queues.PriorityQueue()
     for name, number in (("b", 2), ("a", 1)):
         with scope(name=name):
             jobs.put(number)
@@ -146,7 +147,7 @@ def test_a_thread_queue_keeps_its_manners():
         assert (2, {"name": "b"}) == (item, get_context())
     with pytest.raises(queue.Empty):
         jobs.receive(block=False)
-    stack = queues.LifoQueue()
+    stack: queues.LifoQueue[Any] = queues.LifoQueue()
     with scope(a=1):
         handed = hand("x")
     stack.put(handed)
@@ -182,7 +183,7 @@ def test_an_async_queue_keeps_its_manners():
 
     async def main() -> None:
         for kind in (queues.AsyncQueue, queues.AsyncLifoQueue, queues.AsyncPriorityQueue):
-            jobs = kind()
+            jobs: Any = kind()
             with scope(a=1):
                 jobs.put_nowait(1)
                 await jobs.put(2)
@@ -199,7 +200,7 @@ def test_many_takers_of_an_async_queue_each_get_their_own():
     """An item's context never goes to the taker of another one."""
 
     async def main() -> None:
-        jobs = queues.AsyncQueue()
+        jobs: queues.AsyncQueue[Any] = queues.AsyncQueue()
         wrong: list[object] = []
 
         async def work() -> None:

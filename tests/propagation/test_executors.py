@@ -12,7 +12,7 @@ from concurrent import futures
 from contextvars import ContextVar
 from functools import partial
 from multiprocessing import get_context as get_mp_context
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -278,7 +278,8 @@ def test_a_worker_task_links_each_item_to_who_put_it():
     from ctxlog.propagation.queues import AsyncQueue
 
     async def main() -> list[dict[str, object]]:
-        jobs, done = AsyncQueue(), []
+        jobs: AsyncQueue[Any] = AsyncQueue()
+        done = []
 
         async def work() -> None:
             while True:

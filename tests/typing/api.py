@@ -5,6 +5,16 @@ from __future__ import annotations
 from typing import Any, assert_type
 
 import ctxlog
+from ctxlog.kubernetes import pod
+from ctxlog.propagation.queues import (
+    AsyncLifoQueue,
+    AsyncPriorityQueue,
+    AsyncQueue,
+    Handed,
+    LifoQueue,
+    PriorityQueue,
+    Queue,
+)
 from ctxlog.renderers.json import JsonRenderer
 
 log = ctxlog.get_logger(__name__, {"service.name": "shop"}, component="cart")
@@ -33,6 +43,27 @@ async def coroutine() -> None:
     assert_type(await log.ainfo("event"), None)
 
 
+# what a class of the standard library is replaced by takes the same type
+jobs: Queue[int] = Queue()
+jobs.put(3)
+assert_type(jobs.get(), int)
+with jobs.receive() as job:
+    assert_type(job, int)
+assert_type(PriorityQueue[str]().get_nowait(), str)
+assert_type(LifoQueue[str](maxsize=3).receive(timeout=1.0), Handed[str])
+
+
+async def queues(tasks: AsyncQueue[bytes]) -> None:
+    """Take from a queue of asyncio's."""
+    assert_type(await tasks.get(), bytes)
+    with await tasks.receive() as task:
+        assert_type(task, bytes)
+    assert_type(tasks.receive_nowait(), Handed[bytes])
+    await AsyncPriorityQueue[int]().put(3)
+    await AsyncLifoQueue[int]().put("3")  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
+
+
+ctxlog.configure(**pod.options(), renderer="json")
 ctxlog.configure(levl="debug")  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
 ctxlog.configure(level=1.5)  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
 ctxlog.add_sink(print, colour=True)  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]

@@ -15,6 +15,7 @@ from ctxlog.limits import DEFAULT_LIMITS, Limits
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from typing import Any
 
 #: Bytes of a line, its newline not counted, that a container runtime does not split: containerd,
 #: CRI-O and Docker cut what a process writes after 16 KiB.
@@ -82,7 +83,7 @@ def _namespace(account: Path) -> str | None:
         return None
 
 
-def options(environ: Mapping[str, str] | None = None) -> dict[str, object]:
+def options(environ: Mapping[str, str] | None = None) -> dict[str, Any]:
     """Return options for ``configure`` in a pod: its resource, and limits that keep lines whole.
 
     Example:

@@ -29,7 +29,10 @@ from ctxlog.context.snapshot import Snapshot
 if TYPE_CHECKING:
     from types import TracebackType
 
+    from _typeshed import SupportsRichComparison
+
 Item = TypeVar("Item")
+Ordered = TypeVar("Ordered", bound="SupportsRichComparison")  # as typeshed has it
 
 
 class Handed(Generic[Item]):
@@ -99,39 +102,40 @@ def _handed(item: Any) -> Handed[Any]:
     return item if type(item) is Handed else hand(item)
 
 
-class _Hands:
+class _Hands(Generic[Item]):
     """A thread queue's methods; each item is put with the context of its putter."""
 
     def _put(self: Any, item: Any) -> None:
         super()._put(_handed(item))  # type: ignore[misc] # a mixin's
 
-    def get(self: Any, block: bool = True, timeout: float | None = None) -> Any:  # noqa: FBT001, FBT002 - as queue.Queue
+    def get(self: Any, block: bool = True, timeout: float | None = None) -> Item:  # noqa: FBT001, FBT002 - as queue.Queue
         """Take the bare item; the taker's own context stays."""
-        return super().get(block, timeout).item  # type: ignore[misc] # a mixin's
+        item: Item = super().get(block, timeout).item  # type: ignore[misc] # a mixin's
+        return item
 
-    def receive(self: Any, block: bool = True, timeout: float | None = None) -> Handed[Any]:  # noqa: FBT001, FBT002 - as get
+    def receive(self: Any, block: bool = True, timeout: float | None = None) -> Handed[Item]:  # noqa: FBT001, FBT002 - as get
         """Take an item with its context: ``with q.receive() as item``.
 
         Raises:
             queue.Empty: as ``get`` does.
         """
-        handed: Handed[Any] = super().get(block, timeout)  # type: ignore[misc] # a mixin's
+        handed: Handed[Item] = super().get(block, timeout)  # type: ignore[misc] # a mixin's
         return handed
 
 
-class Queue(_Hands, queue.Queue[Any]):
+class Queue(_Hands[Item], queue.Queue[Item]):
     """:class:`queue.Queue` whose items remember who put them."""
 
 
-class LifoQueue(_Hands, queue.LifoQueue[Any]):
+class LifoQueue(_Hands[Item], queue.LifoQueue[Item]):
     """:class:`queue.LifoQueue` whose items remember who put them."""
 
 
-class PriorityQueue(_Hands, queue.PriorityQueue[Any]):
+class PriorityQueue(_Hands[Ordered], queue.PriorityQueue[Ordered]):
     """:class:`queue.PriorityQueue` whose items remember who put them."""
 
 
-class _AsyncHands:
+class _AsyncHands(Generic[Item]):
     """An asyncio queue's methods; each item is put with the context of its putter."""
 
     def _put(self: Any, item: Any) -> None:
@@ -141,12 +145,12 @@ class _AsyncHands:
         self._taken = handed = super()._get()  # type: ignore[misc] # a mixin's
         return handed.item
 
-    async def receive(self: Any) -> Handed[Any]:
+    async def receive(self: Any) -> Handed[Item]:
         """Take an item with its context: ``with await q.receive() as item``."""
         await self.get()
         return _last(self)  # nothing runs between _get and here: a finished await does not switch
 
-    def receive_nowait(self: Any) -> Handed[Any]:
+    def receive_nowait(self: Any) -> Handed[Item]:
         """Take an item with its context.
 
         Raises:
@@ -162,13 +166,13 @@ def _last(taken_from: Any) -> Handed[Any]:
     return handed
 
 
-class AsyncQueue(_AsyncHands, asyncio.Queue[Any]):
+class AsyncQueue(_AsyncHands[Item], asyncio.Queue[Item]):
     """:class:`asyncio.Queue` whose items remember who put them."""
 
 
-class AsyncLifoQueue(_AsyncHands, asyncio.LifoQueue[Any]):
+class AsyncLifoQueue(_AsyncHands[Item], asyncio.LifoQueue[Item]):
     """:class:`asyncio.LifoQueue` whose items remember who put them."""
 
 
-class AsyncPriorityQueue(_AsyncHands, asyncio.PriorityQueue[Any]):
+class AsyncPriorityQueue(_AsyncHands[Ordered], asyncio.PriorityQueue[Ordered]):
     """:class:`asyncio.PriorityQueue` whose items remember who put them."""
