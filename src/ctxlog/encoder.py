@@ -8,6 +8,7 @@ from ctxlog import names
 from ctxlog.ids import keep_encoded
 from ctxlog.levels import name_of as level_name
 from ctxlog.message import interpolate
+from ctxlog.objects import BESIDE_KIND, KIND, may_be_one
 from ctxlog.ordinary import SIMPLE
 from ctxlog.pipeline import NESTING
 from ctxlog.renderers.json import DEL, dumps, encode
@@ -20,9 +21,9 @@ if TYPE_CHECKING:
     from ctxlog.ids import TraceIds
     from ctxlog.pipeline import Pipeline
 
-    #: The names known to collide with nothing, the names below them, and whether these are plain:
-    #: as they stand they may go into any line.
-    Shape: TypeAlias = tuple[set[str], frozenset[str], bool]
+    #: The names known to collide with nothing, the names below them, whether these are plain (as
+    #: they stand they may go into any line), and on which side of an object this shape is.
+    Shape: TypeAlias = tuple[set[str], frozenset[str], bool, dict[str, bool]]
 
 #: Call field names that were checked once and need no second look, per set of names below them.
 MAX_KNOWN_NAMES = 1_024
@@ -78,13 +79,14 @@ class Encoder:
         if shape is None:
             if len(self.shapes) >= MAX_SHAPES:
                 self.shapes.clear()
-            shape = self.shapes[below] = (set(), below, self._are_plain(below))
+            shape = self.shapes[below] = (set(), below, self._are_plain(below), {})
         return shape
 
     def _are_plain(self, below: frozenset[str]) -> bool:
         return (
             self.as_they_are
             and not self.cleaner.redaction.patterns
+            and not may_be_one(below)
             and names.RESERVED_BESIDE_IDS.isdisjoint(below)
             and names.RESERVED_BESIDE_IDS.isdisjoint(self.resource)
             and all(map(self.cleaner.fits, (*self.resource, *below)))
@@ -95,7 +97,7 @@ class Encoder:
 
         ``None`` when a name needs the full way.
         """
-        known, below, _ = shape
+        known, below, _, _ = shape
         twice = []
         for name in fields:
             if name in known:
@@ -105,6 +107,7 @@ class Encoder:
                 or name in self.resource
                 or name in self.schema.reserved
                 or not self.cleaner.fits(name)
+                or ((name == KIND or name in BESIDE_KIND) and not _fits_beside(name, shape))
             ):
                 return None
             if name in below:
@@ -167,6 +170,7 @@ class Encoder:
         fragment = None
         if (
             below[1].isdisjoint(values)
+            and not may_be_one(below[1].union(values))
             and self.resource.keys().isdisjoint(values)
             and not any(map(_moves, values))
             and _LATE.isdisjoint(map(type, values.values()))
@@ -261,6 +265,18 @@ class _one_line:  # noqa: N801 - reads as what it does
 
     def __exit__(self, *details: object) -> None:
         NESTING.here.depth = 0
+
+
+def _fits_beside(name: str, shape: Shape) -> bool:
+    """Return whether a name may be known: ``kind`` and ``data`` never both, for it may be a Secret.
+
+    Which of the two is said once a shape, in one step: threads learn at the same time.
+    """
+    _, below, _, side = shape
+    others = BESIDE_KIND if name == KIND else {KIND}
+    return others.isdisjoint(below) and side.setdefault("is a kind's", name == KIND) == (
+        name == KIND
+    )
 
 
 def _moves(name: str) -> bool:

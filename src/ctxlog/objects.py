@@ -6,12 +6,12 @@ from ctxlog.texts import type_path
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
 #: The kinds that hold secrets, and where.
 SECRET_KINDS = frozenset({"Secret", "SecretList"})
-DATA = "data"
-SECRET_PARTS = frozenset({DATA, "string_data", "stringData", "items"})
+KIND, BESIDE_KIND = "kind", frozenset({"data", "items"})
+SECRET_PARTS = frozenset({*BESIDE_KIND, "string_data", "stringData"})
 #: What the clients' dynamic parts return; they have ``to_dict``.
 DYNAMIC = frozenset(
     f"{library}.dynamic.resource.{name}"
@@ -33,6 +33,16 @@ def is_secret(body: Mapping[str, object]) -> bool:
     if type(kind) is str and kind in SECRET_KINDS:
         return True
     return "string_data" in body or "stringData" in body
+
+
+def may_be_one(fields: Collection[str]) -> bool:
+    """Say whether fields with these names may be an object's own, a Secret's.
+
+    Example:
+        >>> may_be_one({"kind", "data"}), may_be_one({"data": 1, "level": 2})
+        (True, False)
+    """
+    return KIND in fields and not BESIDE_KIND.isdisjoint(fields)
 
 
 def mask_parts(body: dict[str, object], mask: str) -> None:

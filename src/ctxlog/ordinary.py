@@ -27,7 +27,7 @@ if TYPE_CHECKING:
             ...
 
         @property
-        def fits(self) -> Callable[..., bool]:
+        def fits(self) -> Callable[[str], bool]:
             """Looks at a name, and remembers it if it is safe."""
             ...
 
@@ -82,7 +82,7 @@ def ordinary(value: Any, known: Known, depth: int) -> bool:  # noqa: PLR0911 - o
         if is_secret(value):
             return False
         for name, item in value.items():
-            if type(name) is not str or (name not in safe and not known.fits(name, nested=True)):
+            if type(name) is not str or (name not in safe and not known.fits(name)):
                 return False
             if type(item) not in SIMPLE and not _deeper(item, known, depth):
                 return False

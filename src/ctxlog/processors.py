@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ctxlog.limits import DEFAULT_LIMITS, Limits
 from ctxlog.names import KEPT
-from ctxlog.objects import DATA, mask_parts
+from ctxlog.objects import mask_parts, may_be_one
 from ctxlog.ordinary import ITEMS, SIMPLE, WALKED, depth_for, ordinary
 from ctxlog.plain import plain
 from ctxlog.redact import Redaction
@@ -54,7 +54,7 @@ class Clean:
 
     def clean(self, event: dict[str, Any]) -> dict[str, Any]:
         """Return a cleaned copy of the event, or the event itself when it was clean."""
-        if self.safe.issuperset(event) and not self.redaction.patterns:
+        if self._may_stay(event):
             room = self.limits.value_bytes // 4  # a character takes at most four bytes
             for value in event.values():
                 kind = type(value)
@@ -75,7 +75,7 @@ class Clean:
 
     def ordinary(self, event: dict[str, Any]) -> bool:
         """Return whether an event may be encoded as it is, if its JSON is not too long then."""
-        if not self.safe.issuperset(event) or self.redaction.patterns:
+        if not self._may_stay(event):
             return False
         if SIMPLE.issuperset(map(type, event.values())):
             return True
@@ -84,6 +84,10 @@ class Clean:
             if kind not in SIMPLE and (kind not in WALKED or not ordinary(value, self, self.depth)):
                 return False
         return True
+
+    def _may_stay(self, event: Mapping[str, Any]) -> bool:
+        """Say whether names have nothing against an event that stays as it is."""
+        return self.safe.issuperset(event) and not self.redaction.patterns and not may_be_one(event)
 
     def cleaned(self, event: Mapping[str, Any]) -> dict[str, Any]:
         """Return a cleaned copy of the event."""
@@ -97,7 +101,7 @@ class Clean:
             if name in clean:
                 name = unused(name, clean)
             clean[name] = redaction.mask if redaction.is_secret(name) else self.value(name, value)
-        if DATA in clean:  # fields may be an object's own, given one by one
+        if may_be_one(clean):
             mask_parts(clean, redaction.mask)
         return redaction.apply(clean) if redaction.patterns else clean
 
@@ -109,15 +113,10 @@ class Clean:
         where = name if redaction.paths else None
         return plain(value, self.limits, redaction.is_secret, redaction.mask, where)
 
-    def fits(self, name: str, *, nested: bool = False) -> bool:
-        """Return whether a name can be written as it is, its value with it; remember if so.
-
-        Of ``data`` on the line itself, the fields beside it tell whether it is a Secret's.
-        """
+    def fits(self, name: str) -> bool:
+        """Return whether a name can be written as it is, its value with it; remember if so."""
         if not 0 < len(name) <= NAME_CHARS or not name.isascii() or self.redaction.is_secret(name):
             return False
-        if name == DATA:
-            return nested
         if len(self.safe) >= _MAX_SAFE:
             self.safe.clear()
         self.safe.add(name)

@@ -16,7 +16,7 @@ import attrs
 import kopf
 import pydantic
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from kopf._cogs.structs.bodies import Body
 from kubernetes import client
@@ -260,3 +260,27 @@ def test_headers_and_keys_of_a_connection_are_masked():
     assert NEEDLE not in text
     assert text.count("text/plain") == 4
     assert "https://api" in text
+
+
+@given(st.lists(st.tuples(*[st.sampled_from(["kind", "data", "items", "other"])] * 3), max_size=6))
+@example([("data", "data", "data"), ("kind", "kind", "data")])
+@example([("kind", "other", "other"), ("data", "kind", "other"), ("other", "other", "data")])
+def test_whatever_was_on_lines_before_a_secret_given_one_by_one_is_masked(before: list[Any]):
+    """What is remembered of names never lets ``kind`` and ``data`` through together."""
+    needle = {"password": NEEDLE}
+    values = {"kind": "Secret", "data": needle, "items": [{"data": needle}], "other": 1}
+    harmless = {"kind": "Pod", "data": 1, "items": [], "other": 1}
+    with configured() as written:
+        log = ctxlog.get_logger("t")
+        for bound, own, called in before:
+            with ctxlog.scope({bound: harmless[bound]}):
+                log.bind(**{own: harmless[own]}).info("e", **{called: harmless[called]})
+            with ctxlog.scope({bound: values[bound]}):
+                log.bind(**{own: values[own]}).info("e", **{called: values[called]})
+                log.info("e", **{called: values[called]})
+        for _ in range(2):
+            log.info("got", kind="Secret", data=needle)
+            log.info("got", kind="Secret", items=[{"data": needle}])
+    for event in written.events:
+        if event.get("kind") == "Secret":
+            assert NEEDLE not in str(event)
