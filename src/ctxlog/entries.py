@@ -8,7 +8,17 @@ from weakref import ref
 from ctxlog.carriers import extract, wire
 from ctxlog.context.accessors import MISSING, enter_carried
 from ctxlog.context.decorate import decorate
-from ctxlog.context.fields import BOUND, CURRENT, EMPTY, Fields, Frame, frame_of, leave, tell_bound
+from ctxlog.context.fields import (
+    BOUND,
+    CURRENT,
+    EMPTY,
+    Fields,
+    Frame,
+    frame_of,
+    leave,
+    tell_bound,
+    trim,
+)
 from ctxlog.context.raised import remember_own
 from ctxlog.context.snapshot import Snapshot
 from ctxlog.context.spans import (
@@ -140,6 +150,8 @@ class entry:  # noqa: N801 - reads as a function, like contextlib.suppress
 
     def __enter__(self) -> Self:
         frame = CURRENT.get()
+        if frame.parent is not None:
+            trim(frame)
         fields, carried = self.open(frame.fields)
         undo = enter_carried(carried)
         if _watchers:  # in the frame: one entry may have several blocks at once

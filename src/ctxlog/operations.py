@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from ctxlog import names
 from ctxlog.context.accessors import capture
 from ctxlog.context.decorate import decorate
-from ctxlog.context.fields import CURRENT, Fields, Frame, frame_of, leave
+from ctxlog.context.fields import CURRENT, Fields, Frame, frame_of, leave, trim
 from ctxlog.context.raised import cancelled, remember_own
 from ctxlog.context.snapshot import Snapshot
 from ctxlog.counting import counters
@@ -185,6 +185,8 @@ class operation:  # noqa: N801 - reads as a function, like contextlib.suppress
 
     def __enter__(self) -> Self:
         frame = CURRENT.get()
+        if frame.parent is not None:
+            trim(frame)
         fields = self._begin(frame.fields)
         held: Any = fields.operation  # this run's: another may begin with this object meanwhile
         span = held.work.span

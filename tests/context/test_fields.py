@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextvars import copy_context
 from threading import Thread
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -12,6 +13,7 @@ from ctxlog.context.accessors import register_accessor, unregister_accessor
 from ctxlog.context.fields import (
     CURRENT,
     EMPTY,
+    MAX_FRAMES,
     ROOT,
     Fields,
     Frame,
@@ -27,7 +29,12 @@ from ctxlog.context.scope import scope
 from ctxlog.counting import counters
 from ctxlog.entries import entry
 from ctxlog.errors import UsageError
+from ctxlog.operations import operation
+from ctxlog.testing import capture
 from tests.context.things import Tenant, tenant
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 def foreign_exits() -> int:
@@ -294,3 +301,83 @@ def test_binding_keeps_what_leaving_undoes():
         assert "before" == tenant.get()
     finally:
         unregister_accessor("tenant")
+
+
+def depth() -> int:
+    """Return how many frames there are above the root."""
+    frame, number = CURRENT.get(), 0
+    while frame.parent is not None:
+        frame, number = frame.parent, number + 1
+    return number
+
+
+@scope(job="poll")
+def decorated(work: Callable[[], None]) -> None:
+    """Work in a scope."""
+    work()
+
+
+@scope(job="poll")
+async def decorated_task(work: Callable[[], None]) -> None:
+    """Work in a scope, as a task."""
+    work()
+
+
+def in_entry(work: Callable[[], None]) -> None:
+    """Work in an entry."""
+    with entry(), scope(step=1):
+        work()
+
+
+def in_operation(work: Callable[[], None]) -> None:
+    """Work in an operation."""
+    with operation("poll"):
+        work()
+
+
+@pytest.mark.parametrize(
+    "work", [decorated, decorated_task, in_entry, in_operation], ids=lambda work: work.__name__
+)
+def test_work_that_arms_itself_again_inside_its_block_keeps_a_bounded_chain(work: Any) -> None:
+    """Each callback or task starts in a copy of the last one's block: the first is let go of."""
+
+    async def main() -> tuple[int, dict[str, object]]:
+        loop = asyncio.get_running_loop()
+        done: asyncio.Future[tuple[int, dict[str, object]]] = loop.create_future()
+        left = 4 * MAX_FRAMES
+
+        def again() -> None:
+            nonlocal left
+            left -= 1
+            bind_context(left=left)
+            if not left:
+                done.set_result((depth(), get_context()))
+            elif work is decorated_task:
+                tasks[:] = [asyncio.create_task(work(again))]
+            else:
+                loop.call_soon(work, again)
+
+        tasks: list[Any] = []
+        with scope(outermost=True):
+            loop.call_soon(again)
+            return await done
+
+    with capture():
+        deep, bound = asyncio.run(main())
+    assert deep <= MAX_FRAMES + 3
+    assert 0 == bound["left"]
+
+
+def test_blocks_nested_deeper_than_anybody_nests_them_give_back_all_of_it() -> None:
+    """Recursion as deep as Python goes by default keeps every level's fields."""
+
+    @scope()
+    def level(number: int) -> None:
+        bind_context(level=number)
+        if number < 300:
+            level(number + 1)
+        assert number == get_context()["level"]
+
+    with scope(outermost=True):
+        level(0)
+        assert {"outermost": True} == get_context()

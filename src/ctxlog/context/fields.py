@@ -77,6 +77,9 @@ EMPTY = Fields({})
 ROOT = Frame(EMPTY, None, None)
 CURRENT: ContextVar[Frame] = ContextVar("ctxlog", default=ROOT)
 
+#: Frames of a chain before all but the innermost half of them, and the outermost, are let go of.
+MAX_FRAMES = 512
+
 
 #: Told what is bound, by ``bind_context``, a scope or an entry: spans that carry fields.
 BOUND: list[Callable[[dict[str, object]], None]] = []
@@ -119,6 +122,24 @@ def leave(owner: object) -> bool:
         leave_carried(frame.undo)
     CURRENT.set(frame.parent or ROOT)
     return True
+
+
+def trim(frame: Frame) -> None:
+    """Shorten a chain that is longer than blocks nest: called where a piece of work begins.
+
+    A callback that arms itself again inside its block, a task that starts the next one in its own:
+    each begins in a copy of the block of the one before, which nobody will leave there. Without an
+    end to it the first one's fields would be kept as long as the last one runs.
+    """
+    depth, kept, outermost = 0, frame, frame
+    while frame.parent is not None:
+        outermost = frame
+        depth += 1
+        if depth == MAX_FRAMES // 2:
+            kept = frame
+        frame = frame.parent
+    if depth > MAX_FRAMES:
+        kept.parent = outermost
 
 
 def back_to(frame: Frame) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ctxlog.context.accessors import capture
-from ctxlog.context.fields import BOUND, CURRENT, Fields, Frame, leave, tell_bound
+from ctxlog.context.fields import BOUND, CURRENT, Fields, Frame, leave, tell_bound, trim
 from ctxlog.context.raised import remember_own
 from ctxlog.freezing import freeze_fields
 
@@ -88,6 +88,9 @@ class scope:  # noqa: N801 - reads as a function, like contextlib.suppress
         return below.with_values(self._bound), capture()
 
     def _again(self) -> scope:
+        frame = _current()
+        if frame.parent is not None:
+            trim(frame)
         fresh = type(self).__new__(type(self))
         fresh._bound = self._bound  # noqa: SLF001 - one of its own kind
         return fresh
