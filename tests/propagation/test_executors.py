@@ -21,7 +21,16 @@ from ctxlog.context.accessors import unregister_accessor
 from ctxlog.context.raised import raised_under
 from ctxlog.context.variables import carry_var
 from ctxlog.errors import UsageError
-from ctxlog.propagation import executors, pools, processes, run_detached, threads, wrap_executor
+from ctxlog.propagation import (
+    executors,
+    install,
+    pools,
+    processes,
+    run_detached,
+    threads,
+    uninstall,
+    wrap_executor,
+)
 from ctxlog.propagation.jobs import is_machinery, job
 
 if TYPE_CHECKING:
@@ -186,6 +195,36 @@ def test_a_thread_keeps_nothing_alive():
         assert gone() is None
     finally:
         gc.enable()
+
+
+@pytest.mark.parametrize("patched", [False, True], ids=["ours", "patched"])
+def test_a_start_that_failed_leaves_nothing_for_the_next_one(
+    patched: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A thread that the system refused to one request runs under who starts it in the end."""
+    found: list[object] = []
+    thread: threading.Thread
+    if patched:
+        install(only=["threads"])
+        thread = threading.Thread(target=lambda: found.append(get_context()))
+    else:
+        thread = threads.Thread(target=lambda: found.append(get_context()))
+    name = next(each for each in ("_start_new_thread", "_start_joinable_thread")
+                if hasattr(threading, each))  # fmt: skip
+
+    def refuse(*_: object, **__: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    try:
+        with monkeypatch.context() as patch, scope(request_id="r-1"), pytest.raises(RuntimeError):
+            patch.setattr(threading, name, refuse)
+            thread.start()
+        with scope(request_id="r-2"):
+            thread.start()
+    finally:
+        uninstall()
+    thread.join()
+    assert [{"request_id": "r-2"}] == found
 
 
 def test_a_thread_cannot_be_started_twice():

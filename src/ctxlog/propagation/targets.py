@@ -25,7 +25,11 @@ _INTERNAL = ("asyncio.", "concurrent.futures.")  # their own callbacks pass resu
 
 def _thread_start(original: Original, thread: Any, *args: Any, **kwargs: Any) -> Any:
     threads.carry(thread, _NOTHING if is_machinery(thread) else None)
-    return original(thread, *args, **kwargs)
+    try:
+        return original(thread, *args, **kwargs)
+    except Exception:  # not an interrupt: then it has started
+        threads.refused(thread)
+        raise
 
 
 def _submit(original: Original, executor: Any, fn: Any, /, *args: Any, **kwargs: Any) -> Any:

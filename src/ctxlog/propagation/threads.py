@@ -40,6 +40,18 @@ def carry(thread: threading.Thread, snapshot: Snapshot | None = None) -> None:
     thread.run = MethodType(_run, thread)  # type: ignore[method-assign]
 
 
+def refused(thread: threading.Thread) -> None:
+    """Undo :func:`carry` if a thread has not started: whoever tries again may be somebody else."""
+    if thread.ident is not None:
+        return
+    state = thread.__dict__
+    _, inner = state.pop(_KEY, (None, None))
+    if getattr(state.get("run"), "__func__", None) is _run:
+        del state["run"]
+        if inner is not None:
+            state["run"] = inner
+
+
 def _run(thread: threading.Thread) -> None:
     state = thread.__dict__
     snapshot, inner = state.pop(_KEY)
@@ -58,7 +70,11 @@ class Thread(threading.Thread):
     def start(self) -> None:
         """Start the thread under the context of now."""
         carry(self)
-        super().start()
+        try:
+            super().start()
+        except Exception:  # not an interrupt: then it has started
+            refused(self)
+            raise
 
 
 class Timer(threading.Timer):
@@ -71,7 +87,11 @@ class Timer(threading.Timer):
     def start(self) -> None:
         """Start the timer under the context of now."""
         carry(self)
-        super().start()
+        try:
+            super().start()
+        except Exception:  # not an interrupt: then it has started
+            refused(self)
+            raise
 
 
 def start_new_thread(function: Any, args: tuple[Any, ...] = (), kwargs: Any = None) -> int:
