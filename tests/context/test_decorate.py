@@ -11,6 +11,7 @@ import types
 import weakref
 from contextlib import aclosing, asynccontextmanager, contextmanager, suppress
 from contextvars import ContextVar, copy_context
+from functools import partial, wraps
 from typing import TYPE_CHECKING, Any
 from unittest.mock import AsyncMock, MagicMock, Mock
 
@@ -29,6 +30,7 @@ from ctxlog.errors import UsageError
 from ctxlog.kubernetes.reconcile import reconcile
 from ctxlog.operations import operation
 from ctxlog.propagation.callbacks import as_function
+from ctxlog.testing import capture
 from tests.context.things import Tenant, tenant
 
 if TYPE_CHECKING:
@@ -738,3 +740,81 @@ class Suspended:
 
     def __await__(self) -> Generator[None]:
         yield
+
+
+def passing(function: Any) -> Any:
+    """Decorate as many do: a plain function that gives what a coroutine function returns."""
+
+    @wraps(function)
+    def inner(*args: Any, **kwargs: Any) -> Any:
+        return function(*args, **kwargs)
+
+    return inner
+
+
+@passing
+async def behind(fail: BaseException | None = None) -> dict[str, object]:
+    """Bind, wait, and return what is bound."""
+    bind_context(bound=1)
+    await asyncio.sleep(0)
+    if fail is not None:
+        raise fail
+    return get_context()
+
+
+def test_a_coroutine_function_behind_a_plain_decorator_runs_in_the_scope() -> None:
+    """Its body does, not only the call; what it binds stays there, and each call is one run."""
+
+    async def main() -> None:
+        for block, fields in (
+            (scope(a=1), {"a": 1}),
+            (entry({"x-request-id": "r-1"}), {"request_id": "r-1"}),
+            (operation("work", a=1), {"a": 1}),
+        ):
+            with capture() as lines:
+                assert {**fields, "bound": 1} == await block(passing(behind))()
+                assert {} == get_context()
+                with pytest.raises(ValueError, match="bad") as caught:
+                    await block(behind)(ValueError("bad"))
+                assert 1 == next(raised_under(caught.value)).values["bound"]
+                assert {} == get_context()
+            closed = [line["outcome"] for line in lines]
+            assert (["success", "error"] if type(block) is operation else []) == closed
+        with scope(a=2):
+            taken = snapshot()
+        for under in (taken.wrap(behind), partial(taken.run, behind)):
+            with scope(b=3):
+                assert {"a": 2, "bound": 1} == await under()
+                assert {"b": 3} == get_context()
+
+    asyncio.run(main())
+
+
+def test_a_plain_function_over_a_coroutine_function_that_returns_something_else() -> None:
+    """One that runs the coroutine itself, or gives a task, is called in the scope as it was."""
+
+    @wraps(behind)
+    def synchronous() -> Any:
+        return asyncio.run(behind())
+
+    assert {"a": 1, "bound": 1} == scope(a=1)(synchronous)()
+    with capture() as lines:
+        assert {"a": 1, "bound": 1} == operation("work", a=1)(synchronous)()
+    assert ["success"] == [line["outcome"] for line in lines]
+
+    @wraps(behind)
+    def refused() -> Any:
+        raise ValueError("before there is a coroutine")
+
+    with capture() as lines, pytest.raises(ValueError, match="before"):
+        operation("work", a=1)(refused)()
+    assert ["error"] == [line["outcome"] for line in lines]
+
+    @wraps(behind)
+    def started() -> Any:
+        return asyncio.ensure_future(behind())
+
+    async def main() -> None:
+        assert {"a": 1, "bound": 1} == await scope(a=1)(started)()
+
+    asyncio.run(main())

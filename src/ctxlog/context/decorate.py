@@ -93,6 +93,23 @@ if sys.version_info < (3, 13):
     _MARKS["inspect"] = {"_is_coroutine_marker": "_is_coroutine_marker"}
 
 
+def hides_coroutine(function: object) -> bool:
+    """Say whether a plain function was made of a coroutine function, as :func:`functools.wraps` says.
+
+    What it returns is then nearly always that one's coroutine, whose body has yet to run.
+    """
+    for _ in range(_DEPTH):
+        if type(function) is not FunctionType or not function.__dict__:
+            return False
+        function = function.__dict__.get("__wrapped__")
+        if kind_of(function) is COROUTINE:
+            return True
+    return False
+
+
+_DEPTH = 16  # of decorators looked through
+
+
 def decorate(
     function: Callable[P, R], make: Callable[[], Enterable], *, only_call: bool = False
 ) -> Callable[P, R]:
@@ -124,7 +141,11 @@ def decorate(
     from functools import update_wrapper  # here: `import ctxlog.context` stays small
 
     kind = kind_of(function)
-    if kind is PLAIN:
+    if kind is PLAIN and not only_call and hides_coroutine(function):
+        from ctxlog.context import steps  # here: few things are
+
+        wrapper = steps.of_call(function, make)
+    elif kind is PLAIN:
         wrapper = _plain(function, make)
     elif kind is COROUTINE:
         wrapper = _coroutine(function, make)

@@ -6,7 +6,14 @@ from contextvars import copy_context
 
 from ctxlog.context.accessors import capture
 from ctxlog.context.captured import Captured, SnapshotScope, context_of, remember_here
-from ctxlog.context.decorate import PLAIN, SPECIAL, FunctionType, decorate, kind_of
+from ctxlog.context.decorate import (
+    PLAIN,
+    SPECIAL,
+    FunctionType,
+    decorate,
+    hides_coroutine,
+    kind_of,
+)
 from ctxlog.context.fields import CURRENT, thaw
 from ctxlog.context.wrapped import Wrapped, alone, under
 from ctxlog.errors import UsageError
@@ -65,7 +72,8 @@ class Snapshot(Captured):
         if not callable(function):
             message = f"run takes a callable, not {type(function).__name__}"
             raise UsageError(message)
-        if kind_of(function) is not PLAIN:
+        later = kind_of(function) is not PLAIN
+        if later or (self.everything is None and hides_coroutine(function)):
             return decorate(function, self.scope)(*args, **kwargs)
         run = self.context().run
         try:

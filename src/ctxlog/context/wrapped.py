@@ -7,7 +7,7 @@ from contextvars import copy_context
 
 from ctxlog.context.accessors import TABLE, capture, replace_carried
 from ctxlog.context.captured import RUN, Captured, SnapshotScope, context_of, remember_here
-from ctxlog.context.decorate import COROUTINE, PLAIN, decorate, kind_of
+from ctxlog.context.decorate import COROUTINE, PLAIN, decorate, hides_coroutine, kind_of
 from ctxlog.context.fields import CURRENT, Frame
 from ctxlog.errors import UsageError
 
@@ -208,11 +208,11 @@ def under(function: Any, captured: Captured) -> Any:
         raise UsageError(message)
     kind = kind_of(function)
     frame, carried = Frame(captured.fields, None, RUN), captured.carried
-    if kind is PLAIN:
-        if captured.everything is None:
-            return Wrapped(function, function, frame, carried)
+    if kind is PLAIN and captured.everything is not None:
         whole = WrappedWhole(function, function, frame, carried)
         whole._everything = captured.everything  # noqa: SLF001 - its own class
         return whole
+    if kind is PLAIN and not hides_coroutine(function):
+        return Wrapped(function, function, frame, carried)
     target = decorate(function, lambda: SnapshotScope(captured))
     return (WrappedCoroutine if kind is COROUTINE else Wrapped)(function, target, frame, carried)
