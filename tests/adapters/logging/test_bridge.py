@@ -176,6 +176,25 @@ def test_the_call_site_is_the_records():
     assert lines(out)[0]["code.file.path"].endswith("test_bridge.py")
 
 
+def test_what_opentelemetrys_instrumentation_puts_on_records():
+    """It says what the line says: on neither way it is a field, but where the context is unknown."""
+    out = io.StringIO()
+    ctxlog.configure(stream=out, renderer="json")
+    theirs = {"otelTraceID": "0", "otelSpanID": "0", "otelTraceSampled": False,
+              "otelServiceName": "shop"}  # fmt: skip
+    log = logging.getLogger("doors.lib")
+    head = {"timestamp", "level", "logger", "event", "n"}
+    before = ctxlog.counters()["slow_path"]
+    for _ in range(2):
+        log.info("short", extra={**theirs, "n": 1})
+    assert before == ctxlog.counters()["slow_path"]
+    log.info("full", extra={**theirs, "n": {1}})
+    sent = log.makeRecord("doors.lib", 20, "", 0, "x", (), None, extra={**theirs, "n": 1})
+    sent.process = -1
+    log.handle(sent)
+    assert [head, head, head, head | set(theirs)] == [set(line) for line in lines(out)]
+
+
 class Liar:
     """A message that answers no question about itself."""
 

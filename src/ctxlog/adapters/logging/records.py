@@ -39,6 +39,10 @@ STANDARD = tuple(logging.LogRecord("", 0, "", 0, "", (), None).__dict__)
 #: What formatters leave behind, and what uvicorn has for its own: the message, with colours.
 _LATER = frozenset({"message", "asctime", "color_message"})
 _OWN = frozenset(STANDARD) | _LATER
+#: What OpenTelemetry's instrumentation of logging puts on each record. Where the line is written
+#: under the context it was logged in, it says so itself: ``trace_id``, ``span_id``, the resource.
+_OTEL = frozenset({"otelTraceID", "otelSpanID", "otelTraceSampled", "otelServiceName"})
+_OWN_HERE, _LATER_HERE = _OWN | _OTEL, _LATER | _OTEL
 #: The attribute of a record that names attributes which are no fields: what a library keeps there
 #: for itself, told by that library's adapter.
 HIDDEN = "_ctxlog_hidden"
@@ -73,13 +77,13 @@ def stamp_of(record: logging.LogRecord) -> Stamp | None:
     return None if is_here(record) else NOWHERE
 
 
-def extra_of(record: logging.LogRecord) -> dict[Any, Any]:
+def extra_of(record: logging.LogRecord, own: frozenset[str] = _OWN) -> dict[Any, Any]:
     """Return what ``extra=``, a filter or a factory has added; names with ``_`` stay out."""
     hidden = record.__dict__.get(HIDDEN, ())
     return {
         name: value
         for name, value in record.__dict__.items()
-        if name not in _OWN
+        if name not in own
         and not (isinstance(name, str) and name.startswith("_"))
         and name not in hidden
     }
@@ -108,7 +112,7 @@ def ns_of(record: logging.LogRecord) -> int | None:
 def process(pipeline: Pipeline, record: logging.LogRecord) -> None:
     """Take a record through the pipeline's full way."""
     stamp = stamp_of(record)
-    event, args, fields = _said(record)
+    event, args, fields = _said(record, _OWN if stamp is NOWHERE else _OWN_HERE)
     bound = None
     if stamp is not None and stamp.call is not None:
         call = stamp.call
@@ -136,9 +140,11 @@ def process(pipeline: Pipeline, record: logging.LogRecord) -> None:
     pipeline.process(line)
 
 
-def _said(record: logging.LogRecord) -> tuple[object, tuple[Any, ...], dict[Any, Any]]:
+def _said(
+    record: logging.LogRecord, own: frozenset[str]
+) -> tuple[object, tuple[Any, ...], dict[Any, Any]]:
     """Return a record's message, its arguments and its fields."""
-    fields = extra_of(record)
+    fields = extra_of(record, own)
     message: object = record.msg
     if type(message) is dict:  # python-json-logger's way, and structlog's wrap_for_formatter
         if "_name" in record.__dict__ and "_logger" in record.__dict__:
@@ -195,7 +201,7 @@ def _joining(  # noqa: C901, PLR0915 - one function on purpose, as in fastpath
 ) -> Callable[[logging.LogRecord], bytes | None]:
     current = CURRENT.get
     value_room, line_room = pipeline.limits.value_bytes, pipeline.limits.line_bytes
-    digits, simple, walked, later, join = _DIGITS, SIMPLE, WALKED, _LATER, b"".join
+    digits, simple, walked, later, join = _DIGITS, SIMPLE, WALKED, _LATER_HERE, b"".join
     cleaner = encoder.cleaner
     depth = cleaner.depth
     count, last = len(STANDARD), STANDARD[-1]
@@ -203,7 +209,7 @@ def _joining(  # noqa: C901, PLR0915 - one function on purpose, as in fastpath
     foreign = foreign_checks() if pipeline.reads_foreign else ()
     called = pipeline.schema.called(names.TIMESTAMP)
     heads: dict[str, dict[str, bytes]] = {}
-    plain_keys: dict[tuple[str, ...], tuple[str, ...]] = {}  # seen before: none is left out
+    plain_keys: dict[tuple[str, ...], tuple[str, ...]] = {}  # seen before, and what is shown
     kind, threads = logging.LogRecord, threading
     opened: tuple[float, bytes] = (-1.0, b"")  # a second, and how its lines begin
 
@@ -287,7 +293,7 @@ def _joining(  # noqa: C901, PLR0915 - one function on purpose, as in fastpath
                     return None
                 elif HIDDEN in keys:  # those of one adapter: it hides the same ones each time
                     hidden = own[HIDDEN]
-                    shown = tuple([k for k in extra_of(record) if k not in hidden])
+                    shown = tuple([k for k in extra_of(record, _OWN_HERE) if k not in hidden])
                     fields = {name: own[name] for name in shown}
                     is_simple = simple.issuperset(map(type, fields.values()))
                     if len(plain_keys) < MAX_HEADS:
@@ -295,8 +301,8 @@ def _joining(  # noqa: C901, PLR0915 - one function on purpose, as in fastpath
                 else:
                     fields = {k: own[k] for k in keys[1:] if k[0] != "_" and k not in later}
                     is_simple = simple.issuperset(map(type, fields.values()))
-                    if len(fields) == added and len(plain_keys) < MAX_HEADS:
-                        plain_keys[keys] = keys[1:]
+                    if len(plain_keys) < MAX_HEADS:
+                        plain_keys[keys] = tuple(fields)
                 if fields:
                     if not encoded[3][0].issuperset(fields):
                         twice = encoder.learn(fields, encoded[3])
