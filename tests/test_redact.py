@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import pickle
 import re
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import orjson
@@ -13,8 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ctxlog.errors import UsageError
+from ctxlog.freezing import freeze, freeze_fields
 from ctxlog.limits import DEFAULT_LIMITS
 from ctxlog.plain import plain
+from ctxlog.processors import Clean
 from ctxlog.redact import DEFAULT_NAMES, REMEMBERED, Redaction
 from ctxlog.values import MASK
 from tests.strategies import INNOCENT_NAMES, SECRET_NAMES, names, plain_events, relaxed
@@ -166,3 +169,36 @@ def test_redaction_is_an_immutable_value():
         one.mask = "x"
     with pytest.raises(AttributeError, match="immutable"):
         del one.mask
+
+
+@pytest.mark.parametrize("name", ["HTTP_COOKIE", "HTTP_X_API_KEY", "environ.HTTP_AUTHORIZATION"])
+def test_headers_as_wsgi_calls_them(name: str):
+    """``HTTP_COOKIE`` of an environ, of Django's ``META``, is a cookie."""
+    assert Redaction().is_secret(name)
+    assert not Redaction(allow=[name]).is_secret(name)
+    assert not Redaction().is_secret("HTTP_ACCEPT")
+
+
+class Twice(Mapping[str, str]):
+    """Headers, of which a name may come twice, as multidict's and urllib3's."""
+
+    def __getitem__(self, key: str) -> str:
+        return "hunter2"
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(["Set-Cookie", "Set-Cookie", "Set-Cookie"])
+
+    def __len__(self) -> int:
+        return 3
+
+
+@pytest.mark.parametrize("secret", [Twice(), {"set_cookie": 1, b"set_cookie": "hunter2"}])
+def test_a_secret_name_that_comes_twice(secret: Any):
+    """The second is called otherwise on the line; it is as secret."""
+    redaction = Redaction()
+    written = plain({"headers": secret}, DEFAULT_LIMITS, redaction.is_secret)
+    bound: Any = redaction.field("headers", freeze(secret))
+    for shown in (written["headers"], bound, Clean(redaction).cleaned(freeze_fields(secret, {}))):
+        assert [MASK] * len(secret) == list(shown.values())
+    assert not Redaction().is_secret("secret~name")
+    assert Redaction(also=["note~1"]).is_secret("note~1")

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import argparse
+from types import SimpleNamespace
 from typing import Any
 
 import attrs
 import pydantic
 import pytest
+from werkzeug.datastructures import EnvironHeaders, Headers
 
 from ctxlog.freezing import freeze, freeze_fields
 from ctxlog.limits import DEFAULT_LIMITS
@@ -112,6 +115,41 @@ def test_models_of_attrs_and_pydantic_are_read_by_name(value: Any, expected: Any
     bound = freeze(value)
     assert bound == expected if isinstance(expected, str) else "bob" == bound["name"]  # type: ignore[index]
     assert "hunter2" not in str(plain({"m": bound}, DEFAULT_LIMITS, is_secret))
+
+
+class Told(SimpleNamespace):
+    """A namespace that says what it shows."""
+
+    def __repr__(self) -> str:
+        return "nothing of it"
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (Headers([("Accept", "a"), ("Cookie", "hunter2")]), {"Accept": "a", "Cookie": "***"}),
+        (EnvironHeaders({"HTTP_COOKIE": "hunter2"}), {"Cookie": "***"}),
+        (Headers([("a", str(n)) for n in range(3)]), {"a": "0", "a~2": "1", "a~3": "2"}),
+        (SimpleNamespace(a=1, cookie="hunter2"), {"a": 1, "cookie": "***"}),
+        (argparse.Namespace(a=1, cookie="hunter2"), {"a": 1, "cookie": "***"}),
+        (Told(cookie="hunter2"), "nothing of it"),
+    ],
+)
+def test_what_has_names_and_is_no_mapping(value: Any, expected: Any):
+    """A Flask request's headers, a namespace: by name, so that a secret's is seen."""
+
+    def is_secret(name: str) -> bool:
+        return name.lower() == "cookie"
+
+    assert {"m": expected} == plain({"m": value}, DEFAULT_LIMITS, is_secret, "***")
+    assert isinstance(freeze(value), type(expected))
+
+
+def test_headers_without_end_are_cut():
+    """As any container is."""
+    many = Headers([(f"h{number}", "x") for number in range(1_000)])
+    found = plain(many, DEFAULT_LIMITS)
+    assert (DEFAULT_LIMITS.items + 1, "<+744 more>") == (len(found), found["..."])
 
 
 @pytest.mark.parametrize("kind", [KeyboardInterrupt, SystemExit])

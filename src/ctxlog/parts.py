@@ -25,6 +25,9 @@ NAMESPACES = frozenset({"types.SimpleNamespace", "argparse.Namespace"})
 #: Headers as ``http.client`` and ``http.server`` have them.
 MESSAGE = "email.message.Message"
 _ATTRS = "<attrs generated"  # how the files begin that attrs says its methods are from
+#: Whose methods say nothing of an application's own.
+_STDLIB = frozenset({"types", "argparse"})
+_PYDANTIC = frozenset({"pydantic", "sqlmodel"})
 _KNOWN = 1_024
 #: Classes by id, for their own hash may lie, and what is read of their instances.
 _known: dict[int, tuple[type, _Reader | None]] = {}
@@ -71,8 +74,8 @@ def _reader_of(kind: Any) -> _Reader | None:
         return _pydantic(kind)
     for base in mro_of(kind):
         path = type_path(base)
-        if path in NAMESPACES:
-            return lambda value: list(value.__dict__.items())
+        if path in NAMESPACES and _is_theirs(kind, _STDLIB, "__repr__"):
+            return lambda value: list(object.__getattribute__(value, "__dict__").items())
         if path == MESSAGE:
             return lambda value: list(value.items())
     return None
@@ -93,7 +96,7 @@ def _attrs(kind: Any) -> _Reader | None:
 def _pydantic(kind: Any) -> _Reader | None:
     """Return what reads a model's fields that its own text shows, and what came beside them."""
     declared = getattr(kind, "__pydantic_fields__", None) or getattr(kind, "model_fields", None)
-    if type(declared) is not dict or not _is_theirs(kind, "__repr__", "__repr_args__"):
+    if type(declared) is not dict or not _is_theirs(kind, _PYDANTIC, "__repr__", "__repr_args__"):
         return None  # of version 1; or its class tells what it shows
     names = [name for name, field in declared.items() if field.repr]
 
@@ -107,10 +110,10 @@ def _pydantic(kind: Any) -> _Reader | None:
     return read
 
 
-def _is_theirs(kind: type, *methods: str) -> bool:
+def _is_theirs(kind: type, modules: frozenset[str], *methods: str) -> bool:
     """Return whether no class of the application's has these methods."""
     for name in methods:
         owner = next((base for base in mro_of(kind) if name in base.__dict__), kind)
-        if owner.__module__.partition(".")[0] not in ("pydantic", "sqlmodel"):
+        if owner.__module__.partition(".")[0] not in modules:
             return False
     return True

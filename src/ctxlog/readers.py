@@ -5,6 +5,8 @@ Loaded with the first such value, or by what makes lines: who binds texts and nu
 
 from __future__ import annotations
 
+from itertools import islice
+
 from ctxlog.objects import DYNAMIC, SECRET_KINDS
 from ctxlog.parts import parts_of
 from ctxlog.texts import bytes_text, mro_of, safe_repr, safe_str, type_name, type_path
@@ -105,6 +107,15 @@ def _numpy(walk: Walk, value: Any, room: int) -> object:
     return walk.walk(value.item(), room - 1) if room > 0 else "<depth>"
 
 
+def _pairs(walk: Walk, value: Any, room: int) -> object:
+    """Walk what iterates over names and values, and is no mapping."""
+    pairs, size = [], len(value)
+    for pair in islice(value, walk.items):
+        key, item = pair
+        pairs.append((key, item))
+    return walk.mapping(value, pairs, max(size, len(pairs)), room)
+
+
 def _model(walk: Walk, value: Any, names: Iterable[str], room: int) -> object:
     """Walk a model of a generated API client: what is set, with the kind that its class stands for."""
     pairs: list[tuple[object, object]] = [
@@ -167,6 +178,7 @@ NAMED: dict[str, Handler] = {  # by name: nothing is imported for a type nobody 
     "pathlib.PurePath": _printed,
     "pathlib._local.PurePath": _printed,
     "uuid.UUID": _printed,
+    "werkzeug.datastructures.headers.Headers": _pairs,
     **dict.fromkeys(DYNAMIC, _as_dict),
 }
 

@@ -267,7 +267,7 @@ def test_headers_and_keys_of_a_connection_are_masked():
 @example([("kind", "other", "other"), ("data", "kind", "other"), ("other", "other", "data")])
 def test_whatever_was_on_lines_before_a_secret_given_one_by_one_is_masked(before: list[Any]):
     """What is remembered of names never lets ``kind`` and ``data`` through together."""
-    needle = {"password": NEEDLE}
+    needle = {"a": NEEDLE}
     values = {"kind": "Secret", "data": needle, "items": [{"data": needle}], "other": 1}
     harmless = {"kind": "Pod", "data": 1, "items": [], "other": 1}
     with configured() as written:
@@ -278,6 +278,7 @@ def test_whatever_was_on_lines_before_a_secret_given_one_by_one_is_masked(before
             with ctxlog.scope({bound: values[bound]}):
                 log.bind(**{own: values[own]}).info("e", **{called: values[called]})
                 log.info("e", **{called: values[called]})
+            log.info("e", **{called: harmless[called]})
         for _ in range(2):
             log.info("got", kind="Secret", data=needle)
             log.info("got", kind="Secret", items=[{"data": needle}])
