@@ -147,6 +147,25 @@ def test_what_cannot_travel_costs_no_job():
     assert {"a": 1, "key": "[redacted]", "context.replaced": ["key"]} == found
 
 
+def bind_and_read_once(number: int) -> dict[str, object]:
+    """Return what is bound, then bind more."""
+    found = get_context()
+    bind_context({f"n{number}": number})
+    return found
+
+
+def test_items_of_a_patched_pools_chunk_do_not_see_what_another_one_bound() -> None:
+    """Each item is a job of its own, also where a process takes several at once."""
+    install(only=["executors"])
+    try:
+        with futures.ProcessPoolExecutor(1, mp_context=get_mp_context("spawn")) as pool:
+            with scope(a=1):
+                found = pool.map(bind_and_read_once, range(4), chunksize=2)
+            assert [{"a": 1}] * 4 == list(found)
+    finally:
+        uninstall()
+
+
 def read_and_call(called: Callable[[], object], *_: object) -> tuple[object, object]:
     """Return what is bound here, and what is bound where ``called`` runs."""
     return get_context(), called()

@@ -55,9 +55,9 @@ def job(function: Function) -> Function:
         return function if given in (run_under, run_bare) else cast("Function", under_now(given))
     if isinstance(given, Wrapped):
         return function
-    if kind is partial and given.args and isinstance(given.args[0], Wrapped):
-        chunk = getattr(given.func, "__name__", None) == _CHUNK
-        return function if chunk else cast("Function", under_now(given))
+    if kind is partial and given.args and getattr(given.func, "__name__", None) == _CHUNK:
+        mapped, *rest = given.args  # each item a job of its own, not all of them one
+        return cast("Function", partial(given.func, job(mapped), *rest, **given.keywords))
     return cast("Function", under_now(given))
 
 
