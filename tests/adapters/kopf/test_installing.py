@@ -176,6 +176,24 @@ def test_what_kopf_says_of_a_secret_is_masked(lines: Lines, data: str):
     assert "Updating diff: [redacted]" == line["event"]
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "kopf.zalando.org/last-handled-configuration",
+        "kubectl.kubernetes.io/last-applied-configuration",
+    ],
+)
+@pytest.mark.parametrize("value", ["{}", "it's", """'"both'\\""", '{"a":"b"}\n', "%s", ""])
+def test_what_was_handled_or_applied_last_is_masked(lines: Lines, name: str, value: str):
+    """In the bodies and patches of any object, which kopf writes as text; the rest stays."""
+    patch = {"metadata": {"annotations": {"before": "1", name: value, "after": "2"}}}
+    extra = {"k8s_ref": {"kind": "Widget", "name": "w", "namespace": "shop"}}
+    log_of().debug(f"Merge-patching the resource with: {patch!r}", extra=extra)
+    (line,) = lines.of(logger="kopf.objects")
+    patch["metadata"]["annotations"][name] = "[redacted]"
+    assert f"Merge-patching the resource with: {patch!r}" == line["event"]
+
+
 def test_misuse_says_what_is_taken(lines: Lines):
     """An annotation's name is text; a trace is put onto objects."""
     with pytest.raises(UsageError, match="annotation's name"):

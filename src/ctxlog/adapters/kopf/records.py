@@ -22,6 +22,11 @@ PREFIX = "k8s.object."
 THEIRS = ("settings", "k8s_ref", "k8s_skip")
 #: Where kopf writes a body, a patch (it holds the last handled body), JSON patch or diff.
 _DATA = re.compile(r": [{\[(]")
+#: What an annotation holds of the whole object, in the text of a body or a patch.
+_LAST = "-configuration"
+_WHOLE = re.compile(
+    r"""(last-(?:handled|applied)-configuration['"]: )(?:'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")"""
+)
 
 
 class Identity(logging.Filter):
@@ -45,10 +50,15 @@ class Identity(logging.Filter):
         if uid is None or bound.get(UID) != uid:  # else the context has it all
             self._tell(own, identify(ref), bound)
         own[HIDDEN] = THEIRS
-        if ref.get("kind") == "Secret" and isinstance(record.msg, str):
-            found = _DATA.search(record.msg)
+        said = record.msg
+        if not isinstance(said, str):
+            return
+        if ref.get("kind") == "Secret":
+            found = _DATA.search(said)
             if found:
-                record.msg, record.args = f"{record.msg[: found.start()]}: {MASK}", ()
+                record.msg, record.args = f"{said[: found.start()]}: {MASK}", ()
+        elif _LAST in said:
+            record.msg = _WHOLE.sub(rf"\1'{MASK}'", said)
 
     def _tell(
         self, own: dict[str, Any], fields: dict[str, object], bound: Mapping[str, object]
