@@ -10,6 +10,7 @@ In ``gunicorn.conf.py``::
 
 from __future__ import annotations
 
+import logging
 from contextlib import nullcontext
 from typing import Any
 
@@ -18,6 +19,9 @@ from gunicorn.glogging import Logger as _Logger
 from ctxlog.adapters.exchange import KEY, Taken
 from ctxlog.adapters.servers import adopt
 from ctxlog.runtime import runtime
+
+#: What asks for access lines; each worker keeps to it, uvicorn's too.
+_ASKED = ("accesslog", "logconfig", "logconfig_dict", "logconfig_json")
 
 
 class Logger(_Logger):  # type: ignore[misc]  # it has no types
@@ -28,6 +32,14 @@ class Logger(_Logger):  # type: ignore[misc]  # it has no types
         super().setup(cfg)
         if runtime.pipeline is not None:  # else nobody would write them
             adopt()
+
+    def close_on_exec(self) -> None:
+        """Hand on once more what a worker has set: uvicorn's does so for uvicorn's own loggers."""
+        super().close_on_exec()  # the first that a worker asks of its logger, once it is made
+        if runtime.pipeline is not None:
+            adopt()
+            if not any(getattr(self.cfg, name, None) for name in _ASKED):
+                logging.getLogger("uvicorn.access").propagate = False
 
     def access(self, resp: Any, req: Any, environ: Any, request_time: Any) -> None:
         """Write an access line in the context of its request, if our middleware has served it."""

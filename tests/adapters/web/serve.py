@@ -5,6 +5,7 @@ Every line goes to standard error, as JSON. It ends on SIGTERM.
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import Any
 
@@ -40,7 +41,8 @@ def gunicorn(app: Any, worker: str, fd: int) -> None:
             self.cfg.set("worker_class", worker)
             self.cfg.set("threads", 8 if worker == "gthread" else 1)
             self.cfg.set("logger_class", "ctxlog.adapters.gunicorn.Logger")
-            self.cfg.set("accesslog", "-")
+            if not os.environ.get("QUIET"):
+                self.cfg.set("accesslog", "-")
             self.cfg.set("control_socket_disable", True)
 
         def load(self) -> Any:

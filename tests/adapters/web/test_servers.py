@@ -17,6 +17,7 @@ UNDER = [
     ("uvicorn:asyncio", "fastapi", BOTH),
     ("uvicorn:uvloop", "fastapi", BOTH),
     ("uvicorn:uvloop", "django_asgi", [*BOTH, "/stream/{n}"]),
+    ("gunicorn:uvicorn.workers.UvicornWorker", "fastapi", BOTH),
     ("gunicorn:sync", "flask", ["/sync/{n}", "/stream/{n}"]),
     ("gunicorn:gthread", "flask", ["/sync/{n}", "/stream/{n}"]),
     ("gunicorn:gevent", "flask", ["/sync/{n}", "/stream/{n}"]),
@@ -58,3 +59,18 @@ def test_a_thousand_requests_at_once(server: str, framework: str, paths: list[st
     for line in access:
         assert f"/{line['request_id'][2:]} HTTP" in line["event"]
     assert not any("color_message" in line for line in lines)  # the event again, for a terminal
+
+
+@pytest.mark.parametrize("worker", ["gthread", "uvicorn.workers.UvicornWorker"])
+def test_access_lines_are_gunicorns_to_switch(worker: str, monkeypatch: pytest.MonkeyPatch):
+    """Without ``accesslog`` there are none, whichever worker serves."""
+    monkeypatch.setenv("QUIET", "1")
+    framework = "flask" if worker == "gthread" else "fastapi"
+    with serving(f"gunicorn:{worker}", framework) as served:
+        served.ask("/sync/1")
+        served.closing(1)
+        served.process.terminate()
+        served.process.wait(30)
+        lines = served.lines()
+    assert [] == [line for line in lines if line["logger"].endswith(".access")]
+    assert [line for line in lines if line["logger"] == "gunicorn.error"]
