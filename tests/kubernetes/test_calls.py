@@ -33,6 +33,7 @@ from ctxlog.adapters import kubernetes_asyncio as for_asyncio
 from ctxlog.adapters import kubernetes_client as for_threads
 from ctxlog.errors import UsageError
 from ctxlog.kubernetes.calls import MAX_PENDING, Calls, described
+from ctxlog.kubernetes.clients import Clients
 from ctxlog.testing import capture
 from tests.kit import configured, moved
 
@@ -408,6 +409,37 @@ async def test_an_exec_that_is_awaited_is_a_call(library: Any, installed: None):
 
 
 @pytest.mark.asyncio
+async def test_an_exec_that_is_talked_to_is_a_call_once_it_is_open(installed: None):
+    """What the client returns opens nothing yet: its line says what the server answered."""
+    async with (
+        sockets() as (there, host),
+        kubernetes_asyncio.stream.WsApiClient(
+            kubernetes_asyncio.client.Configuration(host=host)
+        ) as client,
+    ):
+        core: Any = kubernetes_asyncio.client.CoreV1Api(client)
+        ask = functools.partial(
+            core.connect_get_namespaced_pod_exec,
+            "p-1", "shop", command=["date"], _preload_content=False,
+        )  # fmt: skip
+        with capture() as lines, ctxlog.entry({"x-request-id": "r-1"}):
+            opening = await ask()
+            assert not lines.where(event="api call")
+            async with opening as socket:
+                assert b"\x01hello" == (await socket.receive()).data
+            socket = await (await ask())
+            await socket.close()
+            there.refuses = True
+            with pytest.raises(Exception, match="403"):
+                await (await ask())
+    told = lines.where(event="api call")
+    assert [101, 101, 403] == [line["http.response.status_code"] for line in told]
+    for line, sent in zip(told, there.seen, strict=True):
+        assert EXEC.items() <= line.items()
+        assert sent["audit-id"] == line["k8s.audit.id"]
+
+
+@pytest.mark.asyncio
 @pytest.mark.parametrize(
     "library", [kubernetes_asyncio, kubernetes.aio], ids=lambda of: of.__name__
 )
@@ -678,3 +710,54 @@ async def test_a_body_that_a_client_logs_shows_no_secret(api: Api):
         line["event"] for line in lines[2:4]]  # fmt: skip
     assert "needle'" not in written.getvalue().decode()
     assert not log.filters
+
+
+def test_tls_that_fails_is_no_status(api: Api, installed: None):
+    """The client tells of it as an ApiException whose status is 0."""
+    configuration = kubernetes.client.Configuration(host=f"https://127.0.0.1:{api.server_port}")
+    configuration.retries = False
+    with kubernetes.client.ApiClient(configuration) as client, capture() as lines:
+        with pytest.raises(ApiException):
+            kubernetes.client.CoreV1Api(client).read_namespaced_pod("p-1", "shop")
+    line = lines.one(event="api call")
+    assert "SSLError" == line["error.type"]
+    assert "http.response.status_code" not in line
+
+
+def library_of_another_version(tmp_path: Any, name: str) -> None:
+    """Write a client library that is made as no known one is."""
+    package = tmp_path / name
+    for folder in ("", "client", "informer", "leaderelection", "stream"):
+        (package / folder).mkdir(parents=True, exist_ok=True)
+        (package / folder / "__init__.py").write_text("")
+    (package / "client" / "api_client.py").write_text(
+        "class ApiClient:\n    def __init__(self): self.transport = None\n"
+    )
+    for module in ("informer/informer", "leaderelection/electionconfig", "stream/ws_client"):
+        (package / f"{module}.py").write_text("")
+
+
+@pytest.mark.parametrize("waits", [False, True])
+def test_a_version_that_is_not_known_is_said_once(
+    waits: bool, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+):
+    """One warning for each of its modules, and everything of it works as without us."""
+    name = f"unknown_client_{waits}".lower()
+    library_of_another_version(tmp_path, name)
+    monkeypatch.syspath_prepend(tmp_path)
+    clients = Clients(name, waits=waits)
+    with capture() as lines:
+        clients.install()
+        for module in ("informer.informer", "leaderelection.electionconfig", "stream.ws_client"):
+            importlib.import_module(f"{name}.{module}")
+        made = importlib.import_module(f"{name}.client.api_client")
+        assert [None, None] == [made.ApiClient().transport for _ in range(2)]
+        clients.uninstall()
+        clients.install()
+        clients.uninstall()
+    assert "__init__" in vars(made.ApiClient)
+    modules = ["client.api_client", "informer.informer", "leaderelection.electionconfig",
+               "stream.ws_client"]  # fmt: skip
+    assert [f"{name}.{module}" for module in modules] == sorted(
+        line["module"] for line in lines.where(level="warning")
+    )

@@ -229,6 +229,8 @@ class Call:
     def _write(self, response: object, error: BaseException | None) -> None:
         answer = response if response is not None else error
         status = _first(answer, "status", "status_code")  # websocket-client's, of what was refused
+        if status == 0 and error is not None:  # no answer: ApiException tells of TLS that failed so
+            status, error = None, error.__context__ or error
         level = INFO if status in TOLD else DEBUG
         if not _log.is_enabled_for(level):
             return

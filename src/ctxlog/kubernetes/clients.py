@@ -14,8 +14,10 @@ from ctxlog.context.snapshot import snapshot, wrap
 from ctxlog.counting import counters
 from ctxlog.errors import UsageError
 from ctxlog.kubernetes.calls import Calls, Headers
+from ctxlog.kubernetes.opening import Opening
 from ctxlog.kubernetes.reconcile import reconcile
 from ctxlog.loading import forget, when_loaded
+from ctxlog.logger import get_logger
 from ctxlog.propagation.patching import Patch
 
 if TYPE_CHECKING:
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
 
     from ctxlog.context.snapshot import Snapshot
 
+
+_log = get_logger("ctxlog.kubernetes")
 
 #: What a client's own function is marked with, once it is wrapped: by which calls.
 _OURS = "_ctxlog_calls"
@@ -43,11 +47,15 @@ class Clients:
         self._calls.active = False
         self._installed = False
         self._patches: list[Patch] = []
-        self._steps: dict[str, Callable[[], None]] = {
+        self._told: set[str] = set()
+        steps = {
             f"{library}.client.api_client": self._patch_client,
             f"{library}.informer.informer": self._patch_informer,
             f"{library}.leaderelection.electionconfig": self._patch_election,
             f"{library}.stream.ws_client": self._patch_stream,
+        }
+        self._steps = {
+            module: functools.partial(self._known, module, step) for module, step in steps.items()
         }
 
     def install(self) -> None:
@@ -122,8 +130,11 @@ class Clients:
                 if call is not None:
                     call.end(error=error)
                 raise
-            if call is not None:
-                call.end(response)
+            if call is None:
+                return response
+            if inspect.isawaitable(response):  # a WebSocket, not opened yet
+                return Opening(response, call)
+            call.end(response)
             return response
 
         return request
@@ -160,12 +171,40 @@ class Clients:
 
     # -- what is wrapped when its module is there ---------------------------------------------
 
+    def _known(self, module: str, step: Callable[[], None]) -> None:
+        """Take a step, or say that this version of the library has no place for it."""
+        try:
+            step()
+        except (AttributeError, TypeError, UsageError) as error:
+            self._unknown(module, error)
+
+    def _unknown(self, module: str, error: Exception) -> None:
+        """Say it once for each module; an import, or a client's making, goes on."""
+        counters.add("errors.api_call")
+        if module in self._told:
+            return
+        self._told.add(module)
+        _log.warning(
+            "this version of a client library is not known: some calls have no ids, or no lines",
+            library=self.library,
+            module=module,
+            error=str(error),
+        )
+
     def _patch_client(self) -> None:
         client = self._class("client.api_client", "ApiClient")
         default = getattr(client, "_default", None)
         if default is not None:
             self.instrument(default)
-        self._patch(client, "__init__", self._after_init(self.instrument))
+        self._patch(client, "__init__", self._after_init(self._made))
+
+    def _made(self, client: Any) -> None:
+        try:
+            self.instrument(client)
+        except UsageError as error:
+            if type(client).__module__ != f"{self.library}.client.api_client":
+                raise  # a subclass may be anything
+            self._unknown(type(client).__module__, error)
 
     def _patch_informer(self) -> None:
         def around(original: Any, self_: Any, event_type: Any, handler: Any) -> Any:
