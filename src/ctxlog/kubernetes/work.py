@@ -33,6 +33,10 @@ if TYPE_CHECKING:
     from ctxlog.context.snapshot import Snapshot
 
 
+#: Keys whose failures in a row are counted: objects that fail once and are gone must not add up.
+MAX_FAILURES = 65_536
+
+
 class QueueClosed(Exception):  # noqa: N818 - as asyncio.QueueEmpty is called
     """The queue was closed, and nothing is left in it."""
 
@@ -81,7 +85,11 @@ class Work:
             link=self.origin,
             logger=queue.logger,
         )
-        self._running.__enter__()
+        try:
+            self._running.__enter__()
+        except BaseException:  # by Ctrl-C: nobody leaves what was not entered
+            queue.ended(self, failed=True)
+            raise
         return self.key
 
     def __exit__(
@@ -95,7 +103,7 @@ class Work:
             if running is not None:
                 running.__exit__(kind, error, traceback)
         finally:
-            self._queue.done(self.key, failed=error is not None)
+            self._queue.ended(self, failed=error is not None)
 
     def __repr__(self) -> str:
         return f"<work on {self.key!r}>"
@@ -121,7 +129,7 @@ class WorkQueue:
         self.logger = logger_of(logger, sys._getframe(1).f_globals)  # noqa: SLF001
         self._ready: deque[Hashable] = deque()
         self._waiting: dict[Hashable, _Waiting] = {}
-        self._working: set[Hashable] = set()
+        self._working: dict[Hashable, Work] = {}
         self._failures: dict[Hashable, int] = {}
         self._lock = threading.RLock()  # a signal's handler may put a key
         self._idle: list[Callable[[], object]] = []  # who came last, first: its caches are warm
@@ -194,13 +202,27 @@ class WorkQueue:
                 self._back(wake, gone=gone)
 
     def done(self, key: Hashable, *, failed: bool = False) -> None:
-        """Say that the work on a key has ended; leaving its block does it."""
+        """Say that the work on a key has ended, before its block is left; else that says it.
+
+        A key that is not being worked on stays as it is.
+        """
         with self._lock:
-            self._working.discard(key)
+            work = self._working.get(key)
+            if work is not None:
+                self.ended(work, failed=failed)
+
+    def ended(self, work: Work, *, failed: bool) -> None:
+        """Count how work has ended, once, and let its key be taken again."""
+        key = work.key
+        with self._lock:
+            if self._working.get(key) is not work:
+                return  # so it was said before, and another worker may have the key by now
+            del self._working[key]
+            failures = self._failures.pop(key, 0)
             if failed:
-                self._failures[key] = self._failures.get(key, 0) + 1
-            else:
-                self._failures.pop(key, None)
+                self._failures[key] = failures + 1
+                if len(self._failures) > MAX_FAILURES:
+                    del self._failures[next(iter(self._failures))]
             if key in self._waiting:
                 self._ready.append(key)
                 self._tell()
@@ -223,11 +245,11 @@ class WorkQueue:
     def _take(self) -> Work | None:
         if self._ready:
             key = self._ready.popleft()
-            self._working.add(key)
             waiting = self._waiting.pop(key)
+            work = self._working[key] = Work(self, key, waiting, self._failures.get(key, 0))
             if self._closed and not self._waiting:
                 self._tell_all()  # none will come
-            return Work(self, key, waiting, self._failures.get(key, 0))
+            return work
         if self._closed and not self._waiting:
             raise QueueClosed("the queue is closed")
         return None
@@ -235,7 +257,7 @@ class WorkQueue:
     def _tell(self) -> None:
         """Wake one who waits, for one key: all of them would only run into each other."""
         while self._idle and self._idle.pop()():
-            pass  # that one is gone
+            pass  # that one is gone, or may be
 
     def _tell_all(self) -> None:
         while self._idle:
@@ -252,9 +274,9 @@ class WorkQueue:
 
 
 def _wake_in(loop: asyncio.AbstractEventLoop, woken: asyncio.Event) -> bool:
-    """Wake a coroutine; true if its loop was closed under it."""
+    """Wake a coroutine; true if its loop does not run: another one is to be woken too."""
     try:
         loop.call_soon_threadsafe(woken.set)
-    except RuntimeError:
+    except RuntimeError:  # it was closed
         return True
-    return False
+    return not loop.is_running()
