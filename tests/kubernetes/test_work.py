@@ -69,7 +69,7 @@ class Model(RuleBasedStateMachine):
     @rule(data=st.data(), failed=st.booleans())
     def leave(self, data: Any, failed: bool) -> None:
         """Enter and leave what was taken at some time; of some it was said that they are done."""
-        taken = data.draw(st.sampled_from(self.taken))
+        taken: Work = data.draw(st.sampled_from(self.taken))
         self.taken.remove(taken)
         with capture():
             try:
@@ -78,8 +78,9 @@ class Model(RuleBasedStateMachine):
                         raise LookupError(key)
             except LookupError:
                 pass
-        if self.working.get(taken.key) is taken:
-            self._end(taken.key, failed=failed)
+        key = taken.key
+        if self.working.get(key) is taken:
+            self._end(key, failed=failed)
 
     @rule(key=KEYS)
     def forget(self, key: str) -> None:
