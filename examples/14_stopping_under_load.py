@@ -63,6 +63,7 @@ if __name__ == "__main__":
 
 # It prints, when piped:
 #
+# {"timestamp":"2026-11-28T08:44:51.302175Z","level":"warning","logger":"ctxlog","event":"lines dropped","ctxlog.dropped":11268,"ctxlog.dropped.full":9664,"ctxlog.dropped.unknown":1,"ctxlog.dropped.stopped":1603}
 # stopped in time: True
 # some were not written: True
 # logged = written + dropped + unknown: True

@@ -21,6 +21,7 @@ VOLATILE = (
     (re.compile(r"\b\d\d:\d\d:\d\d\.\d{3}\b"), "<clock>"),
     (re.compile(r"\bin \d+\.\d\ds"), "in <time>"),
     (re.compile(r"\bTask-\d+"), "Task-<n>"),
+    (re.compile(r'"ctxlog\.dropped":\d+(,"ctxlog\.dropped\.\w+":\d+)*'), "<drops>"),
 )
 
 

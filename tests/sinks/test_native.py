@@ -59,7 +59,10 @@ assert os.waitpid(child, 0)[1] == 0
 going.acquire()
 for number in range(2):
     log.info("stuck")
+import io
+sys.__stderr__ = said = io.StringIO()
 assert not ctxlog.shutdown(0.2)
+assert '"ctxlog.dropped":2,' in said.getvalue()
 counts = ctxlog.counters()
 assert (1, 1) == (counts["closed.unknown"], counts["closed.dropped.stopped"]), counts
 ctxlog.configure(stream=sys.stdout, renderer="json", uncaught=False)

@@ -47,6 +47,14 @@ def gate() -> Iterator[Gate]:
     made.opened.set()
 
 
+@pytest.fixture
+def original(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
+    """The process's original standard error, in memory."""
+    stream = io.StringIO()
+    monkeypatch.setattr(sys, "__stderr__", stream)
+    return stream
+
+
 def test_a_flush_that_runs_out_of_time_says_so(gate: Gate):
     """With a sink that is stuck, ``flush(timeout)`` returns ``False`` and nothing is lost."""
     queue = blocked(gate)
@@ -89,6 +97,53 @@ def test_the_given_up_writer_counts_no_more_and_closes(gate: Gate):
     gate.opened.set()
     assert closed.wait(LONG)
     assert (0, 1) == (queue.counts()["written"], queue.counts()["unknown"])
+
+
+def test_what_was_dropped_is_said_before_the_end(gate: Gate):
+    """The sink gets the notice, however soon after the last line the queue is stopped."""
+    queue = blocked(gate, size=1)
+    for _ in range(3):
+        queue.write("x\n")
+    stopped = threading.Thread(target=queue.stop, args=(LONG,))
+    stopped.start()
+    gate.opened.set()
+    stopped.join(LONG)
+    assert {"ctxlog.dropped": 3, "ctxlog.dropped.full": 3} == told(gate.lines[-1])
+    assert 2 == len(gate.lines)
+
+
+def test_what_a_stuck_sink_was_not_told_is_said_elsewhere(gate: Gate, original: io.StringIO):
+    """Of what a stop gives up, one line on standard error says how much, and why; once."""
+    queue = blocked(gate, size=3)
+    for _ in range(4):
+        queue.write("x\n")
+    assert not queue.stop(0.01)
+    assert not queue.stop(0.01)
+    by = {"ctxlog.dropped.full": 2, "ctxlog.dropped.unknown": 1, "ctxlog.dropped.stopped": 2}
+    assert {"ctxlog.dropped": 5, **by} == told(original.getvalue())
+
+
+def test_what_a_failing_sink_cannot_be_told(original: io.StringIO):
+    """It does not use up the time of a stop; lines that failed are on standard error already."""
+    gate = Gate()
+
+    def fail(line: str) -> None:
+        gate(line)
+        raise OSError("gone")
+
+    queue = queue_to(fail, size=1, retries=0)
+    queue.write("x\n")
+    assert gate.entered.wait(LONG)
+    queue.write("y\n")
+    gate.opened.set()
+    assert queue.stop(LONG)
+    first, _, notice = original.getvalue().partition("\n")
+    assert ("x", {"ctxlog.dropped": 1, "ctxlog.dropped.full": 1}) == (first, told(notice))
+
+
+def told(notice: str) -> dict[str, int]:
+    """Return the numbers in a notice."""
+    return {key: n for key, n in json.loads(notice).items() if key.startswith("ctxlog.dropped")}
 
 
 def test_a_line_after_a_good_stop_is_written(gate: Gate):
@@ -557,7 +612,10 @@ def test_a_stuck_sink_does_not_hold_up_the_exit(tmp_path: Path):
         " 'queue': {'stop_seconds': 0.1}}])\n"
         "log.info('x')"
     )
-    finish(start(HEAD + code, tmp_path / "lines"), 60)
+    process = start(HEAD + code, tmp_path / "lines")
+    _, err = process.communicate(timeout=60)
+    assert (0, "lines dropped") == (process.returncode, json.loads(err)["event"])
+    assert 1 == json.loads(err)["ctxlog.dropped.unknown"]
 
 
 def test_sigterm_writes_what_is_queued(tmp_path: Path):

@@ -70,6 +70,7 @@ class Backlog(Sink):
         self._patience = self.options.retries
         self._told: dict[str, int] = {}
         self._notice_after = 0.0
+        self._mute = False  # the last notice failed, and there is no time for another
         self._death: str | None = None
         self.inside = 0  # the thread that is inside the sink
         # owned again by a signal handler or finaliser that comes in between; entered itself, as a

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from ctxlog.context.snapshot import Snapshot, snapshot
 from ctxlog.counting import Counters, counters
-from ctxlog.sinks import exits, last_resort
+from ctxlog.sinks import exits, last_resort, notices
 from ctxlog.sinks.inside import INSIDE
 from ctxlog.sinks.native import Condition, RLock, thread
 from ctxlog.sinks.sink import Sink
@@ -256,14 +256,20 @@ class HookSink(Sink):
         ``dropped.stopped``, later ones as ``dropped.closed``.
         """
         done = self.flush(timeout)
+        lost: dict[str, int] = {}
         with self._guard:
             self._closed = True
             call = self._worker
             if call is not None and call.began is not None:
                 self._give_up(call)
-            self._count("dropped.stopped", len(self._waiting))
+                lost["unknown"] = 1
+            if self._waiting:
+                lost["dropped.stopped"] = len(self._waiting)
+                self._count("dropped.stopped", len(self._waiting))
             self._waiting.clear()
             self._changed.notify_all()
+        if lost:
+            notices.say_lost(lost)
         return done
 
     def renew_lock(self) -> None:

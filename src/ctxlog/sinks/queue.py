@@ -156,7 +156,7 @@ class QueueSink(Writer):
             self._closing = True
             self._open_doors()
             self.changed.notify_all()
-            if self.depth:
+            if not self._idle():
                 self._ring()
             in_time = True
             while in_time and not self._idle() and not self._closed:
@@ -166,10 +166,11 @@ class QueueSink(Writer):
             while in_time and self._alive and get_ident() != self._writer():
                 in_time = self._wait(end)
         self._late_all()
+        self._say_rest()
         return in_time and not self._stuck
 
     def _idle(self) -> bool:
-        return not (self.depth or self._noticing)
+        return not (self.depth or self._noticing or self._owes_notice())
 
     def _wait(self, end: float | None) -> bool:
         """Wait for a change until ``end``; whether there is time left."""

@@ -251,16 +251,38 @@ class Writer(Backlog):
 
     # -- what the writer says itself --------------------------------------------------------------
 
-    def _notice(self, life: int) -> None:
-        """Write one line on what was dropped, and on a writer that died, since the last."""
+    def _untold(self) -> dict[str, int]:
+        """Return what was dropped since the last notice, by reason."""
         dropped = {
             name: number - self._told.get(name, 0)
             for name, number in self.tally.read().items()
             if name == "unknown" or name.startswith("dropped.")
             if name.removeprefix("dropped.") not in _UNTOLD
         }
-        dropped = {name: number for name, number in dropped.items() if number}
-        death = self._death
+        return {name: number for name, number in dropped.items() if number}
+
+    def _tell(self, dropped: dict[str, int]) -> None:
+        for name, number in dropped.items():
+            self._told[name] = self._told.get(name, 0) + number
+
+    def _owes_notice(self) -> bool:
+        """Say whether the writer has to write one yet; what comes as it is being stopped can wait."""
+        return not self._mute and bool(self._untold().keys() - {"dropped.closed"})
+
+    def _say_rest(self) -> None:
+        """Say elsewhere what is still untold at the end: the sink is stuck, or fails.
+
+        What it has failed to write is there already, line by line.
+        """
+        dropped = self._untold()
+        self._tell(dropped)
+        dropped.pop("dropped.failed", None)
+        if dropped:
+            notices.say_lost(dropped)
+
+    def _notice(self, life: int) -> None:
+        """Write one line on what was dropped, and on a writer that died, since the last."""
+        dropped, death = self._untold(), self._death
         if not dropped and death is None:
             return
         with self.guard:
@@ -269,11 +291,11 @@ class Writer(Backlog):
             self._noticing = True
         try:
             self._into_sink(notices.line_for(self, dropped, death, self._resource))
-        except Exception:  # noqa: BLE001 - it is tried again with the next batch
+        except Exception:  # noqa: BLE001 - it is tried again with the next batch, or at the end
             counters.add("errors.notice")
+            self._mute = self._closing
         else:
-            for name, number in dropped.items():
-                self._told[name] = self._told.get(name, 0) + number
+            self._tell(dropped)
             self._death = None if self._death is death else self._death
             self.tally.add("notices")
         finally:
