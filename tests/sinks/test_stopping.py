@@ -261,6 +261,20 @@ def test_without_a_thread_lines_are_written_by_the_caller(monkeypatch: pytest.Mo
     assert 2 == queue.counts()["written"]
 
 
+def test_without_a_thread_nobody_waits_for_its_notice(monkeypatch: pytest.MonkeyPatch):
+    """A stop does not run out its time for what no writer will say."""
+    monkeypatch.setattr(sys, "__stderr__", None)
+
+    def refuse(*_: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    queue = queue_to(refuse)
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    queue.write("x\n")
+    assert 1 == queue.counts()["dropped.failed"]
+    assert queue.stop(0.0)
+
+
 @pytest.mark.parametrize("policy", POLICIES)
 def test_a_stop_in_the_middle(policy: str):
     """Threads and tasks that log while logging stops: written and counted is what they logged."""

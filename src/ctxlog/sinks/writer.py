@@ -267,7 +267,7 @@ class Writer(Backlog):
 
     def _owes_notice(self) -> bool:
         """Say whether the writer has to write one yet; what comes as it is being stopped can wait."""
-        return not self._mute and bool(self._untold().keys() - {"dropped.closed"})
+        return self._alive and not self._mute and bool(self._untold().keys() - {"dropped.closed"})
 
     def _say_rest(self) -> None:
         """Say elsewhere what is still untold at the end: the sink is stuck, or fails.
