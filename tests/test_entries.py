@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import sys
 from threading import Barrier, Thread
 from typing import Any
 
@@ -326,3 +327,23 @@ def test_one_entry_object_in_several_blocks_at_once_ends_each_request_for_who_wa
             assert 0 == tail.held
         assert [True] == [line["bad"] for line in lines]
         assert {} == tail._requests
+
+
+def test_entries_of_a_recursion_are_left_one_by_one():
+    """As deep as calls nest: no block of a chain that is being left is let go of."""
+    wrong: list[int] = []
+
+    def descend(left: int) -> None:
+        with entry(left=left):
+            if left:
+                descend(left - 1)
+            if get_context()["left"] != left:
+                wrong.append(left)
+
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(3_000)
+    try:
+        descend(900)
+    finally:
+        sys.setrecursionlimit(limit)
+    assert not wrong

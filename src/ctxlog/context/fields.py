@@ -77,8 +77,9 @@ EMPTY = Fields({})
 ROOT = Frame(EMPTY, None, None)
 CURRENT: ContextVar[Frame] = ContextVar("ctxlog", default=ROOT)
 
-#: Frames of a chain before all but the innermost half of them, and the outermost, are let go of.
-MAX_FRAMES = 512
+#: Frames of a chain before all but the innermost half of them, and the outermost, are let go of:
+#: more than calls nest by default, for the blocks of a recursion are left again.
+MAX_FRAMES = 2_048
 
 
 #: Told what is bound, by ``bind_context``, a scope or an entry: spans that carry fields.

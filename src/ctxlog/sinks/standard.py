@@ -32,7 +32,7 @@ def behind(stream: Any) -> io.FileIO | None:
         return None
     try:
         buffer: Any = stream.buffer
-        raw = buffer.raw if type(buffer) is io.BufferedWriter else buffer
+        raw: Any = buffer.raw if type(buffer) is io.BufferedWriter else buffer
         known = type(raw) is io.FileIO and codecs.lookup(stream.encoding).name in _PLAIN
     except (ValueError, LookupError):  # it was detached
         return None
