@@ -2,7 +2,8 @@
 
 kopf calls the pool with ``partial(context.run, partial(function, **kwargs))``. Here the function is
 taken out of it and sent with a snapshot instead; what cannot be pickled of its arguments stays
-behind, and what the handler puts into its ``patch`` comes back.
+behind, and what the handler puts into its ``patch`` comes back. So does what it raises, or an error
+of the same kind, if that one does not come out of a pickle again.
 """
 
 from __future__ import annotations
@@ -15,7 +16,10 @@ from functools import partial
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
+import kopf
+
 from ctxlog.propagation.jobs import job
+from ctxlog.texts import safe_str, type_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -74,7 +78,12 @@ def _work(
     """Call a handler, in the other process; return its result and what it has put into its patch."""
     given = _as_kopfs(given)
     patch = given.get(_PATCH)
-    result = function(**given)
+    try:
+        result = function(**given)
+    except Exception as error:
+        if _travels(error):
+            raise
+        raise _stand_in(error) from error
     functions = list(getattr(patch, "fns", ()))
     try:
         pickle.dumps(functions)
@@ -83,6 +92,27 @@ def _work(
             f"what patch.fns holds cannot come back from another process: {error}"
         ) from error
     return result, plain_dict(patch) if patch is not None else {}, functions
+
+
+def _travels(error: Exception) -> bool:
+    """Whether an error comes out of a pickle again: one that does not takes the whole pool along."""
+    try:
+        pickle.loads(pickle.dumps(error))  # noqa: S301 - our own, of a moment ago
+    except Exception:  # noqa: BLE001 - its class may do anything
+        return False
+    return True
+
+
+def _stand_in(error: Exception) -> Exception:
+    """Return an error that travels, and is for kopf what the handler's was."""
+    kind, text = type(error), safe_str(error)
+    if issubclass(kind, kopf.AdmissionError):
+        return kopf.AdmissionError(text, code=getattr(error, "code", None))
+    if issubclass(kind, kopf.PermanentError):
+        return kopf.PermanentError(text)
+    if issubclass(kind, kopf.TemporaryError):
+        return kopf.TemporaryError(text, delay=getattr(error, "delay", None))
+    return RuntimeError(f"{type_path(kind)}: {text}")
 
 
 def _as_kopfs(given: dict[str, Any]) -> dict[str, Any]:
