@@ -6,6 +6,7 @@ import io
 import json
 import logging
 import logging.handlers
+import queue
 from typing import Any
 
 import pytest
@@ -96,6 +97,34 @@ def test_a_handler_of_ours_behind_a_memory_handler():
     memory.flush()
     memory.close()
     assert (0, 1) == (len(lines(out)), len(lines(other)))
+
+
+@pytest.mark.parametrize("kind", ["memory", "queue"])
+@pytest.mark.parametrize("first", ["theirs", "configure"])
+def test_a_record_that_is_kept_for_a_handler_of_ours(first: str, kind: str):
+    """It is one line, in whichever order they were added, and never with the ids of who flushes."""
+    out = io.StringIO()
+    target = Handler(out)
+    waiting: queue.Queue[Any] = queue.Queue()
+    listener = logging.handlers.QueueListener(waiting, target)
+    theirs: logging.Handler = logging.handlers.MemoryHandler(10, target=target)
+    if kind == "queue":
+        theirs = logging.handlers.QueueHandler(waiting)
+        theirs.listener = listener  # as dictConfig does from 3.12 on
+    if first == "theirs":
+        logging.root.addHandler(theirs)
+    ctxlog.configure(stream=out, renderer="json")
+    logging.root.addHandler(theirs)  # twice is once
+    with ctxlog.entry(request_id="r-1"):
+        logging.getLogger("doors.lib").warning("x")
+    with ctxlog.entry(request_id="r-2"):
+        listener.start()
+        theirs.flush()
+        listener.stop()
+    theirs.close()
+    (line,) = lines(out)
+    copied = kind == "queue" and first == "theirs"  # before ours could see it
+    assert ("x", None if copied else "r-1") == (line["event"], line.get("request_id"))
 
 
 def test_levels_are_set_and_restored():

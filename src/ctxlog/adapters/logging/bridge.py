@@ -11,10 +11,12 @@ from threading import RLock
 from typing import TYPE_CHECKING, Any
 
 from ctxlog.adapters.logging import bodies
-from ctxlog.adapters.logging.handler import SEEN, narrow, widen, will_write
-from ctxlog.adapters.logging.records import DOOR, encoder_of, process
+from ctxlog.adapters.logging.handler import SEEN, Handler, narrow, widen, will_write
+from ctxlog.adapters.logging.records import DOOR, encoder_of, is_here, process
 from ctxlog.encoder import encoder_for
 from ctxlog.runtime import runtime
+from ctxlog.stamps import ATTRIBUTE, stamp_now
+from ctxlog.tracebacks import resolve
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -30,6 +32,8 @@ class Bridge(logging.Handler):
         self._pipeline: Pipeline | None = None
         self._fast: Callable[[logging.LogRecord], bytes | None] | None = None
         self._targets: tuple[tuple[int, Callable[[Any], None], Any], ...] = ()
+        self._around: list[logging.Handler] = []
+        self._others: tuple[logging.Handler, ...] = ()
 
     def handle(self, record: logging.LogRecord) -> Any:
         """Take a record that the filters let through, without a lock: each sink has its own."""
@@ -75,13 +79,32 @@ class Bridge(logging.Handler):
 
     def _will_be_seen(self, record: logging.LogRecord) -> bool:
         handlers = logging.root.handlers
-        if handlers and handlers[-1] is self:
-            return False
+        if handlers != self._around:
+            self._look(handlers)
+        for handler in self._others:
+            if will_write(handler, record):
+                if not isinstance(handler, Handler):
+                    _stamp(record)
+                return True
+        return False
+
+    def _look(self, handlers: list[logging.Handler]) -> None:
+        """Note who may write a record still: who comes later, and who has it but keeps it."""
+        self._around = around = handlers[:]
         try:
-            later = handlers[handlers.index(self) + 1 :]
-        except ValueError:  # taken out while this record was on its way
-            return False
-        return any(will_write(handler, record) for handler in later)
+            at = around.index(self)
+        except ValueError:  # taken out while a record was on its way
+            self._others = ()
+            return
+        keeping = [one for one in around[:at] if hasattr(one, "target") or hasattr(one, "listener")]
+        self._others = (*keeping, *around[at + 1 :])
+
+
+def _stamp(record: logging.LogRecord) -> None:
+    """Stamp a record that is written later: in a buffer it would meet another request's ids."""
+    if ATTRIBUTE not in record.__dict__ and is_here(record):
+        error = resolve(record.exc_info) if record.exc_info else None
+        record.__dict__[ATTRIBUTE] = stamp_now(error)
 
 
 class _Installed:
