@@ -46,7 +46,10 @@ class Bridge(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Take a record through the pipeline, unless a handler of ours writes it."""
-        if SEEN in record.__dict__ or self._will_be_seen(record):
+        if SEEN in record.__dict__:
+            return
+        # ours alone is on the root as a rule, so the call is made when it is not
+        if (logging.root.handlers != self._around or self._others) and self._will_be_seen(record):
             return
         pipeline = runtime.pipeline
         if pipeline is None:
