@@ -8,7 +8,7 @@ import time
 from collections import Counter
 from contextlib import suppress
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
@@ -385,3 +385,22 @@ def test_a_worker_that_is_woken_when_its_time_is_nearly_over_is_not_woken_twice(
     monkeypatch.setattr(work, "threading", SimpleNamespace(**parts))
     assert "shop/db" == queue.get(timeout=1_000).key
     assert [0, 1] == waits
+
+
+class Pair(NamedTuple):
+    """As pykube has it."""
+
+    type: str
+    object: Any
+
+
+def test_events_that_come_as_pairs_are_told_as_others():
+    """A type and its object: so lightkube, kr8s and pykube yield them."""
+    body = {"kind": "Pod", "metadata": {"name": "db", "namespace": "shop"}}
+    with capture() as lines:
+        for event in watched([("ADDED", body), Pair("DELETED", body)]):
+            with event as item:
+                assert body is item[1]
+    assert [("added", "Pod/shop/db"), ("deleted", "Pod/shop/db")] == [
+        (line["reason"], line["k8s.object.ref"]) for line in lines
+    ]

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeGuard, TypeVar
 
 from ctxlog.errors import UsageError
 from ctxlog.kubernetes.reconcile import logger_of, reconcile
@@ -42,7 +42,8 @@ class WatchEvent(Generic[Item]):
     def __enter__(self) -> Item:
         options = dict(self._options)
         options.setdefault("reason", reason_of(self.item))
-        self._running = reconcile(self.item, logger=self._logger, **options)
+        thing = self.item[1] if _is_pair(self.item) else self.item
+        self._running = reconcile(thing, logger=self._logger, **options)
         self._running.__enter__()
         return self.item
 
@@ -66,7 +67,7 @@ class watched:  # noqa: N801 - reads as a function
     A loop cannot bind for its body from outside, so each event is entered: ``with event as item``.
 
     Args:
-        stream: what yields events: dicts with ``type`` and ``object``, or bare objects.
+        stream: what yields events: dicts with ``type`` and ``object``, pairs of both, or bare objects.
         options: what :func:`~ctxlog.kubernetes.reconcile.reconcile` takes by keyword.
 
     Raises:
@@ -93,8 +94,15 @@ def reason_of(item: object) -> str:
     """Return an event's type, in lower case; what was only listed is ``"listed"``.
 
     Example:
-        >>> reason_of({"type": "DELETED", "object": {}}), reason_of({"type": None})
-        ('deleted', 'listed')
+        >>> reason_of({"type": "DELETED", "object": {}}), reason_of(("ADDED", {})), reason_of({})
+        ('deleted', 'added', 'listed')
     """
     given = item.get("type") if isinstance(item, Mapping) else None
+    if _is_pair(item):
+        given = item[0]
     return given.lower()[:64] if isinstance(given, str) and given else "listed"
+
+
+def _is_pair(item: object) -> TypeGuard[tuple[str, Any]]:
+    """Say whether it is a type and its object, as lightkube, kr8s and pykube yield them."""
+    return isinstance(item, tuple) and len(item) == 2 and isinstance(item[0], str)  # noqa: PLR2004
