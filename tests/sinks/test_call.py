@@ -6,14 +6,16 @@ import asyncio
 import io
 import sys
 import threading
+from contextlib import suppress
 from typing import Any
 
 import pytest
 
 import ctxlog
+from benchmarks.faults.child import start
 from ctxlog.sinks import call
 from ctxlog.sinks.call import CallSink, CoroutineSink
-from tests.kit import configured, only_sink
+from tests.kit import configured, only_sink, parse_line, parse_lines
 
 log = ctxlog.get_logger(__name__)
 
@@ -115,3 +117,120 @@ async def test_draining_waits_for_a_call_that_has_just_returned():
     assert ["a"] == got
     await sink.drain()
     assert sink.flush(0)
+
+
+# -- coroutine functions whose loop ends -----------------------------------------------------------
+
+
+@pytest.mark.parametrize("begun", [True, False])
+def test_a_call_that_the_loops_end_cancels(original: io.StringIO, begun: bool):
+    """``asyncio.run`` cancels what it finds: the line is counted, and goes to the last resort."""
+
+    async def never(_: str) -> None:
+        await asyncio.Event().wait()
+
+    async def work() -> CoroutineSink:
+        ctxlog.configure(sinks=[never], renderer="json", stdlib=False)
+        ctxlog.get_logger("shop").info("cancelled")
+        if begun:
+            await asyncio.sleep(0)
+        made = only_sink()
+        assert isinstance(made, CoroutineSink)
+        return made
+
+    sink = asyncio.run(work())
+    assert (0, 1) == (sink.written, sink.failed)
+    assert ctxlog.shutdown()
+    event = parse_line(original.getvalue().encode())
+    assert ("cancelled", True) == (event["event"], "CancelledError" in event["ctxlog.errors"][0])
+
+
+def test_a_call_that_swallows_its_cancellation_is_written(original: io.StringIO):
+    """It has dealt with the line after all."""
+
+    async def stubborn(_: str) -> None:
+        with suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+
+    async def work() -> CoroutineSink:
+        made = CoroutineSink(stubborn)
+        made.write("x")
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        return made
+
+    sink = asyncio.run(work())
+    assert (1, 0, "") == (sink.written, sink.failed, original.getvalue())
+
+
+def test_a_loop_that_is_closed_before_it_has_run_again(original: io.StringIO):
+    """While it may run again the line waits; once it is closed the line goes to the last resort."""
+    written: list[str] = []
+
+    async def target(line: str) -> None:
+        written.append(line)
+
+    async def make() -> CoroutineSink:
+        return CoroutineSink(target)
+
+    loop = asyncio.new_event_loop()
+    sink = loop.run_until_complete(make())
+    sink.write("first\n")
+    assert not sink.flush(60)  # at once: nobody runs it
+    loop.run_until_complete(sink.drain())
+    loop.run_until_complete(asyncio.sleep(0))
+    assert sink.flush(0)
+    sink.write("second\n")
+    loop.close()
+    assert sink.stop(0)
+    assert (["first"], 1, 1) == (written, sink.written, sink.failed)
+    assert original.getvalue().startswith("second\n")
+
+
+def test_no_more_calls_are_under_way_than_the_loops_that_live_have(
+    original: io.StringIO, monkeypatch: pytest.MonkeyPatch
+):
+    """Lines for a loop that was closed make room for those of the next."""
+    monkeypatch.setattr(call, "MAX_TASKS", 1)
+
+    async def target(_: str) -> None: ...
+
+    async def make() -> CoroutineSink:
+        return CoroutineSink(target)
+
+    loop = asyncio.new_event_loop()
+    sink = loop.run_until_complete(make())
+    sink.write("lost\n")
+    loop.close()
+
+    async def work() -> None:
+        sink.write("written\n")
+        await sink.drain()
+
+    asyncio.run(work())
+    assert (1, 1) == (sink.written, sink.failed)
+    assert original.getvalue().startswith("lost\n")
+
+
+EXIT = """
+import atexit
+atexit.register(lambda: log.info("later"))  # runs after what the library registers
+import asyncio, ctxlog
+async def target(line): ...
+async def main():
+    ctxlog.configure(sinks=[target], renderer="json", uncaught=False)
+loop = asyncio.new_event_loop()
+loop.run_until_complete(main())
+log = ctxlog.get_logger("shop")
+log.info("waits")
+"""
+
+
+def test_the_interpreter_ends_before_the_loop_has_run():
+    """What waits for it goes to the last resort; so does what comes even later."""
+    process = start(EXIT)
+    out, err = process.communicate(timeout=60)
+    assert (0, "") == (process.returncode, out)
+    events = parse_lines(err.encode())
+    assert ["waits", "later"] == [event["event"] for event in events]
+    assert all("loop" in event["ctxlog.errors"][0] for event in events)

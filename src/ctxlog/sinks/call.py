@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+from functools import partial
 from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any
 
 from ctxlog.counting import counters
-from ctxlog.sinks import last_resort
+from ctxlog.sinks import exits, last_resort
 from ctxlog.sinks.inside import INSIDE
 from ctxlog.sinks.sink import Sink
 
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 MAX_TASKS = 10_000
 #: Seconds that another thread's call of a callable may take before a line no longer waits for it.
 PATIENCE = 5.0
+#: Seconds for calls under way when the interpreter exits or another configuration takes over.
+STOP = 5.0
 _POLL = 0.002  # seconds between looks at calls that another thread's loop has under way
 
 
@@ -77,10 +79,13 @@ class CoroutineSink(Sink):
 
     The task runs on the loop that is running where the line is logged, else on the loop that was
     running when the sink was added; it has the context of the line. What the coroutine function
-    logs does not come back to it.
+    logs does not come back to it. A line whose task is cancelled, or whose loop is closed before it
+    has run, goes to the last resort: ``asyncio.run`` cancels what it finds at its end.
     """
 
     kind = "coroutine"
+    keeps_time = True
+    stop_seconds: float | None = STOP
 
     def __init__(
         self, target: Callable[[Any], Coroutine[Any, Any, object]], **options: Any
@@ -89,8 +94,9 @@ class CoroutineSink(Sink):
         self.target = target
         self._loop = _running_loop()
         self._tasks: set[Any] = set()  # the loop keeps weak references only
-        # as long as there are calls under way: both its steps are single ones, and need no lock
-        self._under_way: deque[None] = deque()
+        # each line under way and its loop, by a key of its own: single steps, that need no lock
+        self._under_way: dict[object, tuple[Any, asyncio.AbstractEventLoop]] = {}
+        exits.stop_at_exit(self)
 
     @property
     def name(self) -> str:
@@ -108,38 +114,59 @@ class CoroutineSink(Sink):
             return
         here = _running_loop()
         loop = here or self._loop
-        if loop is None or loop.is_closed():
+        if loop is None or loop.is_closed() or (exits.is_over() and not loop.is_running()):
             raise RuntimeError("no event loop is running for it")
         if len(self._under_way) >= MAX_TASKS:
-            raise RuntimeError(f"{MAX_TASKS} calls are under way")
-        self._under_way.append(None)
+            self._give_up()
+            if len(self._under_way) >= MAX_TASKS:
+                raise RuntimeError(f"{MAX_TASKS} calls are under way")
+        key = object()
+        self._under_way[key] = line, loop
         try:
             if here is not None:
-                self._start(loop, line)
+                self._start(key)
             else:
-                loop.call_soon_threadsafe(self._start, loop, line)
+                loop.call_soon_threadsafe(self._start, key)
         except BaseException:
-            self._under_way.pop()
+            self._under_way.pop(key, None)
             raise
 
-    def _start(self, loop: asyncio.AbstractEventLoop, line: Any) -> None:
-        task = loop.create_task(self._call(line))
-        self._tasks.add(task)
-        task.add_done_callback(self._ended)
-
-    def _ended(self, task: Any) -> None:
-        self._tasks.discard(task)
-        self._under_way.pop()
+    def _start(self, key: object) -> None:
+        line, loop = self._under_way.get(key, (None, None))
+        if loop is not None:  # it has not been given up
+            task = loop.create_task(self._call(line))
+            self._tasks.add(task)
+            task.add_done_callback(partial(self._ended, key))
 
     async def _call(self, line: Any) -> None:
         INSIDE.set((*INSIDE.get(), self))  # the task's own context: gone with it
-        try:
-            await self.target(_for_people(line))
-        except Exception as error:  # noqa: BLE001 - nobody awaits it
-            self.count_failure()
-            last_resort.rescue(self.name, line, error, None)
-        else:
+        await self.target(_for_people(line))
+
+    def _ended(self, key: object, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        error = (
+            asyncio.CancelledError("its task was cancelled")
+            if task.cancelled()
+            else task.exception()
+        )
+        line, loop = self._under_way.pop(key, (None, None))
+        if loop is None:  # it was given up, and counted
+            return
+        if error is None:
             self.count()
+        else:
+            self._failed_with(line, error)
+
+    def _failed_with(self, line: Any, error: BaseException) -> None:
+        self.count_failure()  # nobody awaits it
+        last_resort.rescue(self.name, line, error, None)
+
+    def _give_up(self) -> None:
+        """Take lines to the last resort whose loop will not run again."""
+        for key, (line, loop) in self._under_way.copy().items():
+            dead = loop.is_closed() or (exits.is_ending() and not loop.is_running())
+            if dead and self._under_way.pop(key, None) is not None:
+                self._failed_with(line, RuntimeError("its event loop has ended"))
 
     def flush(self, timeout: float | None = None) -> bool:
         """Wait until every call under way is done, if that can be waited for here.
@@ -149,9 +176,10 @@ class CoroutineSink(Sink):
         """
         end = None if timeout is None else monotonic() + timeout
         while self._under_way:
-            loop = self._loop
-            if _running_loop() is not None or loop is None or not loop.is_running():
-                return False
+            self._give_up()
+            running = any(loop.is_running() for _, loop in self._under_way.copy().values())
+            if _running_loop() is not None or not running:
+                return not self._under_way
             if end is not None and monotonic() >= end:
                 return False
             sleep(_POLL)
@@ -166,8 +194,9 @@ class CoroutineSink(Sink):
     def renew_lock(self) -> None:
         """In a forked child: the calls under way are the parent's."""
         super().renew_lock()
-        self._under_way = deque()
+        self._under_way = {}
         self._tasks = set()
+        exits.forget(self)
 
 
 def _running_loop() -> asyncio.AbstractEventLoop | None:

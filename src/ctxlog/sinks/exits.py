@@ -23,7 +23,7 @@ STOP = 5.0
 
 
 class Stoppable(Protocol):
-    """A queue, as far as it concerns us."""
+    """A queue, or what holds lines like one, as far as it concerns us."""
 
     stop_seconds: float | None
 
@@ -77,7 +77,7 @@ def _in_a_child(_: object = None) -> None:
     from multiprocessing import parent_process, util
 
     if parent_process() is not None:
-        util.Finalize(None, stop_all, exitpriority=_PRIORITY)
+        util.Finalize(None, _end, exitpriority=_PRIORITY)
 
 
 def forget(queue: Stoppable) -> None:
@@ -91,7 +91,13 @@ def is_over() -> bool:
     return "over" in _armed
 
 
+def is_ending() -> bool:
+    """Whether this process ends: what has not run by now never will."""
+    return "ending" in _armed
+
+
 def _end() -> None:
+    _armed["ending"] = True
     stop_all()
     _armed["over"] = True
 
