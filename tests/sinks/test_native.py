@@ -80,6 +80,44 @@ def test_gevent_may_patch_when_it_likes(when: str):
     assert finish(start(PATCHED, when), 60.0).endswith("event=last\n")
 
 
+SWITCHING = """
+import sys
+when = sys.argv[1]
+def patch():
+    from gevent import monkey
+    monkey.patch_all()
+if when == "before the import":
+    patch()
+import ctxlog
+lines, under_way = [], []
+def switching(line):
+    assert not under_way
+    under_way.append(line)
+    log.info("its own")
+    gevent.sleep(0)
+    lines.append(line)
+    under_way.clear()
+ctxlog.configure(sinks=[switching], uncaught=False)
+if when == "after configure":
+    patch()
+import gevent
+log = ctxlog.get_logger("shop")
+def work(name):
+    for number in range(20):
+        log.info(name, number=number)
+        gevent.sleep(0)
+gevent.joinall([gevent.spawn(work, name) for name in "abc"])
+counts = ctxlog.counters()
+print(len(lines), counts["sink.1.written"], counts["dropped.reentrant"])
+"""
+
+
+@pytest.mark.parametrize("when", ["before the import", "after configure", "not at all"])
+def test_a_callable_that_lets_other_greenlets_go_on(when: str):
+    """Their lines follow, one at a time; they counted as logged by the callable itself."""
+    assert "60 60 60\n" == finish(start(SWITCHING, when), 60.0)
+
+
 def test_a_thread_that_threading_does_not_know(monkeypatch: pytest.MonkeyPatch):
     """Where ``_thread`` is not the system's any more, a thread still starts, is known and ends."""
     monkeypatch.setattr("_thread.start_new_thread", None)

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
 #: Lines a sink keeps for itself while it is being re-entered on one thread.
 PENDING_MAX = 1_000
-#: How often lines that came while others that had waited were written are written, too.
-PENDING_TURNS = 3
 
 
 class Sink:
@@ -51,6 +49,8 @@ class Sink:
     keeps_time = False
     #: Seconds to be stopped in when another configuration takes over; ``None``: as it takes.
     stop_seconds: float | None = None
+    #: How often lines that came while others that had waited were written are written, too.
+    pending_turns = 3
     #: It was closed: what it opened has been given back.
     is_closed = False
     #: The thread that flushes it, or did so last, where a flush may not keep its time by itself.
@@ -182,7 +182,7 @@ class Sink:
     def write_pending(self) -> None:
         """Write the lines that came meanwhile; nobody else hears of their failure."""
         last, written = len(self.pending), 0
-        turns = PENDING_TURNS
+        turns = self.pending_turns
         while self.pending:
             line = self.pending.popleft()
             if callable(line):  # from `between_lines`
