@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.asyncio
 
 
-class Theirs(Exception):
+class TheirError(Exception):
     """An error that pickles, and cannot be made again of what was pickled."""
 
     def __init__(self, what: str, *, where: str) -> None:
@@ -46,7 +46,7 @@ class Refused(kopf.AdmissionError):
         self.held = lambda: None
 
 
-def raises(param: type[Exception], **_: Any) -> None:
+def raises(param: Any, **_: Any) -> None:
     """Raise what the handler was registered with."""
     raise param() if param is Refused else param("lost", where="space")
 
@@ -56,7 +56,7 @@ def is_well(**_: Any) -> None:
 
 
 ENDS = {
-    Theirs: ("error", "tests.adapters.kopf.test_processes.Theirs: lost in space"),
+    TheirError: ("error", "tests.adapters.kopf.test_processes.TheirError: lost in space"),
     Gone: ("error", "lost in space"),
     Later: ("retry", "lost in space"),
     Refused: ("refused", "not this one"),
@@ -66,11 +66,12 @@ ENDS = {
 async def test_an_error_that_does_not_travel_breaks_no_pool(lines: Lines):
     """Kopf is told one of the same kind that does; other handlers go on in the pool."""
     registry = kopf.OperatorRegistry()
+    handler: Any = raises
     for kind in ENDS:
         kopf.on.create(
             "widgets", id=kind.__name__, registry=registry, param=kind,
             errors=kopf.ErrorsMode.PERMANENT,
-        )(raises)  # fmt: skip
+        )(handler)  # fmt: skip
     kopf.on.create("widgets", id="well", registry=registry)(is_well)
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
         async with cluster() as there:

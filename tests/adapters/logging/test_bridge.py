@@ -107,7 +107,7 @@ def test_a_record_that_is_kept_for_a_handler_of_ours(first: str, kind: str):
     target = Handler(out)
     waiting: queue.Queue[Any] = queue.Queue()
     listener = logging.handlers.QueueListener(waiting, target)
-    theirs: logging.Handler = logging.handlers.MemoryHandler(10, target=target)
+    theirs: Any = logging.handlers.MemoryHandler(10, target=target)
     if kind == "queue":
         theirs = logging.handlers.QueueHandler(waiting)
         theirs.listener = listener  # as dictConfig does from 3.12 on

@@ -93,14 +93,11 @@ class Bridge(logging.Handler):
 
     def _look(self, handlers: list[logging.Handler]) -> None:
         """Note who may write a record still: who comes later, and who has it but keeps it."""
-        self._around = around = handlers[:]
-        try:
-            at = around.index(self)
-        except ValueError:  # taken out while a record was on its way
-            self._others = ()
-            return
+        around = handlers[:]
+        at = around.index(self) if self in around else len(around)  # taken out meanwhile
         keeping = [one for one in around[:at] if hasattr(one, "target") or hasattr(one, "listener")]
         self._others = (*keeping, *around[at + 1 :])
+        self._around = around  # last: another thread believes what it finds
 
 
 def _stamp(record: logging.LogRecord) -> None:
