@@ -314,6 +314,53 @@ def test_without_a_configuration_kopfs_handler_stays():
         logging.root.handlers[:] = handlers
 
 
+def test_kopfs_handler_is_silent_from_the_configuration_on(capsys: pytest.CaptureFixture[str]):
+    """Also if it comes in a start-up handler: no line is written twice until the next handler."""
+    handlers, before = list(logging.root.handlers), logging.root.level
+    found: list[Any] = []
+    theirs = logging.getLogger("kopf.activities")
+    try:
+        kopf.configure()
+        adapter.install()
+        theirs.info("before")
+        ctxlog.configure(sinks=[{"target": found.append, "renderer": "event"}])
+        theirs.info("after")
+        adapter.uninstall()
+        theirs.info("without us")
+    finally:
+        adapter.uninstall()
+        ctxlog.shutdown()
+        logging.root.handlers[:] = handlers
+        logging.root.setLevel(before)
+    assert ["after", "without us"] == [line["event"] for line in found]
+    shown = capsys.readouterr().err
+    assert (1, 0, 1) == tuple(shown.count(text) for text in ("before", "after", "without us"))
+
+
+def test_two_threads_that_install_at_once_install_once(
+    lines: Lines, monkeypatch: pytest.MonkeyPatch
+):
+    """Each of two embedded operators may do it when it starts."""
+    adapter.uninstall()
+    execution = importlib.import_module("kopf._core.actions.execution")
+    plain = execution.execute_handler_once
+    others: list[threading.Thread] = []
+
+    def state() -> wrappers.State:
+        if not others:
+            others.append(threading.Thread(target=adapter.install))
+            others[0].start()
+            others[0].join(0.5)  # it waits for us, or it is through
+        return wrappers.State()
+
+    monkeypatch.setattr(installing, "State", state)
+    adapter.install()
+    others[0].join()
+    assert execution.execute_handler_once.__wrapped__ is plain
+    adapter.uninstall()
+    assert execution.execute_handler_once is plain
+
+
 def test_a_handler_of_ours_alone_is_enough():
     """Whoever configures with ``logging.config`` has each line once, too."""
     handlers, before = list(logging.root.handlers), logging.root.level

@@ -6,6 +6,7 @@ import functools
 import inspect
 import logging
 from importlib import import_module
+from threading import RLock
 from typing import TYPE_CHECKING, Any
 
 import kopf
@@ -78,6 +79,7 @@ class _Installed:
 
 
 _installed = _Installed()
+_lock = RLock()  # each of two embedded operators may install it when it starts
 
 
 def current() -> State:
@@ -113,6 +115,11 @@ def install(*, trace_annotation: str | None = None, api_calls: bool = False) -> 
         )
     if not isinstance(api_calls, bool):
         raise UsageError(f"api_calls takes True or False, not {type(api_calls).__name__}")
+    with _lock:
+        _install(trace_annotation, api_calls=api_calls)
+
+
+def _install(trace_annotation: str | None, *, api_calls: bool) -> None:
     state = _installed.state
     root.take_over()
     if state.active:
@@ -154,6 +161,11 @@ def install(*, trace_annotation: str | None = None, api_calls: bool = False) -> 
 
 def uninstall() -> None:
     """Put back what is still ours; what others have wrapped since then turns inert."""
+    with _lock:
+        _uninstall()
+
+
+def _uninstall() -> None:
     _installed.state.active = _installed.state.calls.active = False
     remove_provider(current_cause)
     for owner, name, original, wrapped in reversed(_installed.patched):

@@ -73,8 +73,10 @@ def keep() -> None:
         if not runtime.controlled:
             runtime.set_level(None, _root.level)
         _set_root(runtime.levels()[0])
-    if not _writes_logging():
-        return  # nobody else would show these lines
+    if not _writes_logging():  # nobody else would show these lines, yet
+        for handler in _theirs():
+            handler.addFilter(_unless_ours)
+        return
     _root.kept_for = configured
     for handler in _theirs():
         logging.root.removeHandler(handler)
@@ -99,6 +101,11 @@ def _set_root(level: int) -> None:
 
 def _theirs() -> list[logging.Handler]:
     return [handler for handler in logging.root.handlers if type(handler).__name__ == _HANDLER]
+
+
+def _unless_ours(_record: logging.LogRecord) -> bool:
+    """Say whether kopf's handler is to write: from the configuration on it is not, taken out or not."""
+    return not (_root.active and _writes_logging())
 
 
 def _writes_logging() -> bool:
