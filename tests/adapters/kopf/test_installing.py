@@ -117,6 +117,46 @@ def test_what_is_really_missing_in_kopf_is_told(lines: Lines, monkeypatch: pytes
     adapter.uninstall()
 
 
+def test_what_shows_kopfs_lines_may_be_another(lines: Lines, monkeypatch: pytest.MonkeyPatch):
+    """A logger of another name has no identity, a handler of another class stays: both are told."""
+    loggers = importlib.import_module("kopf._core.actions.loggers")
+    adapter.uninstall()
+    lines.clear()
+    monkeypatch.setattr(loggers, "logger", logging.getLogger("kopf.others"))
+    monkeypatch.delattr(loggers, "_KopfStreamHandler")
+    adapter.install()
+    (warning,) = lines.of(level="warning")
+    inside = "kopf._core.actions.loggers"
+    assert [f"{inside}.logger", f"{inside}._KopfStreamHandler"] == warning["missing"]
+
+
+def test_a_part_that_tells_no_signature_is_left_alone(
+    lines: Lines, monkeypatch: pytest.MonkeyPatch
+):
+    """One that was compiled, or that somebody has wrapped badly."""
+    execution: Any = importlib.import_module("kopf._core.actions.execution")
+    adapter.uninstall()
+    lines.clear()
+    monkeypatch.setattr(execution.execute_handler_once, "__signature__", "none", raising=False)
+    adapter.install()
+    (warning,) = lines.of(level="warning")
+    assert ["kopf._core.actions.execution.execute_handler_once"] == warning["missing"]
+
+
+@pytest.mark.asyncio
+async def test_settings_that_kopf_hands_on_by_position_stay_its_own(lines: Lines):
+    """Nothing is given twice to a function of another version."""
+    given: list[Any] = []
+
+    async def invoke(fn: Any, settings: Any, kwargsrc: Any = None, kwargs: Any = None) -> Any:
+        given.append(settings)
+        return fn()
+
+    wrapped = wrappers.around_function(invoke, installing.current())
+    assert 7 == await wrapped(lambda: 7, "settings", kwargs={})
+    assert ["settings"] == given
+
+
 @pytest.mark.asyncio
 async def test_what_fails_on_our_side_does_not_reach_the_handler(
     lines: Lines, monkeypatch: pytest.MonkeyPatch

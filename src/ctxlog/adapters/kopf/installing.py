@@ -151,6 +151,7 @@ def _install(trace_annotation: str | None, *, api_calls: bool) -> None:
     logging.getLogger(records.LOGGER).addFilter(_installed.identity)
     if any(".actions." in name for name in missing):
         add_provider(current_cause)
+    missing += _missing_of_lines()
     if missing:
         _log.warning(
             "this version of kopf is not known: some lines have fewer fields",
@@ -193,7 +194,11 @@ def _wrap(module: str, name: str, wanted: frozenset[str], wrapper: Callable[...,
     original = getattr(owner, name, None)
     if original is None or not _is_awaited(original):
         return False
-    if not wanted <= set(inspect.signature(original).parameters):
+    try:
+        takes = set(inspect.signature(original).parameters)
+    except (TypeError, ValueError):  # one that was compiled, or badly wrapped
+        return False
+    if not wanted <= takes:
         return False
     _put(owner, name, original, wrapper(original, _installed.state))
     return True
@@ -240,6 +245,17 @@ def _install_calls() -> list[str]:
     original = vars(context)["__init__"]
     _put(context, "__init__", original, calls.around_context(original, _installed.state))
     return []
+
+
+def _missing_of_lines() -> list[str]:
+    """Return what kopf's own lines are not written with, though we look for it there."""
+    module = _module(f"{_CORE}.actions.loggers")
+    missing = []
+    if getattr(getattr(module, "logger", None), "name", None) != records.LOGGER:
+        missing.append("logger")
+    if not hasattr(module, root.HANDLER):
+        missing.append(root.HANDLER)
+    return [f"{_CORE}.actions.loggers.{name}" for name in missing]
 
 
 def _wrap_configure() -> None:

@@ -16,7 +16,8 @@ from ctxlog.runtime import runtime
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_HANDLER = "_KopfStreamHandler"
+#: The class of kopf's handler on the root logger.
+HANDLER = "_KopfStreamHandler"
 
 
 class _Root:
@@ -100,7 +101,7 @@ def _set_root(level: int) -> None:
 
 
 def _theirs() -> list[logging.Handler]:
-    return [handler for handler in logging.root.handlers if type(handler).__name__ == _HANDLER]
+    return [handler for handler in logging.root.handlers if type(handler).__name__ == HANDLER]
 
 
 def _unless_ours(_record: logging.LogRecord) -> bool:

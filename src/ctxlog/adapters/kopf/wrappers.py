@@ -106,7 +106,8 @@ def around_function(original: Original, state: State) -> Original:
             return await original(fn, *args, **kwargs)
         root.keep()
         cause = kwargs.get("kwargsrc")
-        kwargs["settings"] = settings_for(kwargs.get("settings"), cause)
+        if "settings" in kwargs:
+            kwargs["settings"] = settings_for(kwargs["settings"], cause)
         handling = CURRENT.get().owner
         if type(handling) is not Handling or handling.running:
             if state.handlers:  # it could not be made
