@@ -7,7 +7,8 @@ import inspect
 import queue
 import subprocess
 import sys
-from concurrent.futures import Future
+import threading
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import copy_context
 from typing import Any
 
@@ -153,6 +154,39 @@ def test_a_thread_queue_keeps_its_manners():
     stack.put(handed)
     assert stack.receive() is handed
     assert (handed == "x", hash(handed) == hash("x"), "'x'" in repr(handed)) == (True, True, True)
+
+
+def test_a_grpc_calls_callback_has_its_own_context():
+    """Grpc's thread copies the context of the call that started it, and runs the others' callbacks."""
+    import grpc  # type: ignore[import-untyped]
+
+    go = threading.Event()
+
+    def answer(asked: bytes, _: object) -> bytes:
+        assert asked == b"now" or go.wait(30)
+        return asked
+
+    class Handler(grpc.GenericRpcHandler):  # type: ignore[misc] # it has no types
+        def service(self, _: object) -> object:
+            return grpc.unary_unary_rpc_method_handler(answer)
+
+    server = grpc.server(ThreadPoolExecutor(2))
+    server.add_generic_rpc_handlers((Handler(),))
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    found: queue.SimpleQueue[object] = queue.SimpleQueue()
+    with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+        call = channel.unary_unary("/shop/Ask")
+        with scope(request_id="r-1"):
+            first = call.future(b"later")
+        with scope(request_id="r-2"):
+            second = call.future(b"now")
+            callbacks.add_done_callback(second, lambda _: found.put(get_context()))
+        assert b"now" == second.result()
+        assert {"request_id": "r-2"} == found.get(timeout=30)
+        go.set()
+        assert b"later" == first.result()
+    server.stop(None)
 
 
 def test_an_item_handed_to_several_is_left_by_each_where_it_entered_it():

@@ -12,6 +12,7 @@ from concurrent import futures
 from contextvars import ContextVar
 from functools import partial
 from multiprocessing import get_context as get_mp_context
+from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -276,6 +277,9 @@ def test_pools_take_callbacks_by_name_and_place():
 def test_a_pools_workers_are_machinery():
     """A worker of a pool serves many: it starts under nobody's context."""
     assert is_machinery(threading.Thread(target=futures.thread._worker))
+    for module in ("loky.process_executor", "joblib.externals.loky.process_executor"):
+        worker = FunctionType((lambda: None).__code__, {"__name__": module})
+        assert is_machinery(processes.get_context("spawn").Process(target=worker))
     assert not is_machinery(threading.Thread(target=get_context))
     assert not is_machinery(threading.Timer(1, get_context))
 

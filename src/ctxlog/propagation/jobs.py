@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 MACHINERY = (
     "concurrent.futures.",
     "ctxlog.sinks.",
+    "joblib.externals.loky.",
     "logging.handlers",
+    "loky.",
     "multiprocessing.",
     "opentelemetry.sdk.",
     "sentry_sdk.",
