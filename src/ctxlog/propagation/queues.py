@@ -21,15 +21,16 @@ import asyncio
 import queue
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from ctxlog.context.accessors import capture, enter_carried
-from ctxlog.context.fields import CURRENT, Frame, leave
-from ctxlog.context.raised import remember_own
+from ctxlog.context.accessors import capture
+from ctxlog.context.fields import CURRENT, frame_of
 from ctxlog.context.snapshot import Snapshot
 
 if TYPE_CHECKING:
     from types import TracebackType
 
     from _typeshed import SupportsRichComparison
+
+    from ctxlog.context.captured import SnapshotScope
 
 Item = TypeVar("Item")
 Ordered = TypeVar("Ordered", bound="SupportsRichComparison")  # as typeshed has it
@@ -45,16 +46,17 @@ class Handed(Generic[Item]):
         snapshot: the context it was put under.
     """
 
-    __slots__ = ("item", "snapshot")
+    __slots__ = ("_scopes", "item", "snapshot")
 
     def __init__(self, item: Item, snapshot: Snapshot) -> None:
         self.item = item
         self.snapshot = snapshot
+        self._scopes: list[SnapshotScope] = []
 
     def __enter__(self) -> Item:
-        # the frame is this item's own: one that was put into two queues has blocks that overlap
-        undo = enter_carried(self.snapshot.carried)
-        CURRENT.set(Frame(self.snapshot.fields, CURRENT.get(), self, undo))
+        scope = self.snapshot.scope()
+        scope.__enter__()
+        self._scopes.append(scope)
         return self.item
 
     def __exit__(
@@ -63,9 +65,11 @@ class Handed(Generic[Item]):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if error is not None:
-            remember_own(error, self)
-        leave(self)
+        # one that was put into two queues has blocks that overlap: this one's is in this chain
+        entered = self._scopes[::-1]
+        scope = next((each for each in entered if frame_of(each) is not None), entered[0])
+        self._scopes.remove(scope)
+        scope.__exit__(kind, error, traceback)
 
     def __eq__(self, other: object) -> bool:
         return bool(self.item == (other.item if isinstance(other, Handed) else other))

@@ -25,6 +25,7 @@ from ctxlog import control
 from ctxlog.adapters import kopf as adapter
 from ctxlog.adapters.kopf import installing, processes, root, units, wrappers
 from ctxlog.adapters.kopf.installing import PARTS
+from ctxlog.adapters.kopf.state import State
 from ctxlog.adapters.kopf.tracing import ANNOTATION, put_trace
 from ctxlog.errors import UsageError
 from tests.kit import moved
@@ -386,12 +387,12 @@ def test_two_threads_that_install_at_once_install_once(
     plain = execution.execute_handler_once
     others: list[threading.Thread] = []
 
-    def state() -> wrappers.State:
+    def state() -> State:
         if not others:
             others.append(threading.Thread(target=adapter.install))
             others[0].start()
             others[0].join(0.5)  # it waits for us, or it is through
-        return wrappers.State()
+        return State()
 
     monkeypatch.setattr(installing, "State", state)
     adapter.install()
