@@ -196,6 +196,27 @@ def test_pool_of_ours():
     with Ours(2) as pool, ctxlog.scope(request_id="r-1"):
         list(pool.map(lambda n: ctxlog.bind_context(n=n), range(4)))
 
+class TestParts(unittest.IsolatedAsyncioTestCase):
+    async def asyncSetUp(self):
+        self.enterContext(ctxlog.scope(b=2))
+        self.inner = ctxlog.entry()
+        self.inner.__enter__()
+    async def asyncTearDown(self):
+        self.inner.__exit__(None, None, None)
+    async def test_parts(self):
+        ctxlog.get_logger("shop").info("there")
+    def test_parts_of_a_plain_test(self):
+        ctxlog.get_logger("shop").info("there")
+
+class TestAcross(unittest.IsolatedAsyncioTestCase):
+    def setUp(self):
+        self.outer = ctxlog.scope(a=1)
+        self.outer.__enter__()
+    async def asyncTearDown(self):
+        self.outer.__exit__(None, None, None)
+    async def test_across(self):
+        ctxlog.get_logger("shop").info("there")
+
 class TestCase(unittest.IsolatedAsyncioTestCase):
     @classmethod
     def setUpClass(cls):
@@ -260,7 +281,7 @@ def test_a_suite_with_nothing_wrong_is_silent(project: Project):
     project.write(test_it=CLEAN, test_more=WITH_ASYNCIO)
     plugins = ("ctxlog.pytest_plugin", "pytest_asyncio.plugin", "anyio.pytest_plugin")
     result = project.run("-o", "asyncio_default_fixture_loop_scope=function", plugins=plugins)
-    result.assert_outcomes(passed=13)
+    result.assert_outcomes(passed=16)
 
 
 def test_what_stays_in_a_shared_loop_is_told_by_the_next_test(project: Project):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 import weakref
+from contextvars import Context
 from typing import TYPE_CHECKING, Any
 
 from ctxlog.activity import context_of
@@ -79,9 +80,11 @@ class Opened:
         if self.thread is not threading.current_thread():
             return True
         running = running_task()
-        if running is None or self.by is None:
+        here = context_id(running)
+        if (running is None or self.by is None) and not (here and self.context):
             return (running is None) != (self.by is None)
-        return self.by() is not running and self.context != context_id(running)
+        same = running is not None and self.by is not None and self.by() is running
+        return not same and self.context != here
 
     def shown(self) -> str:
         """The names and values it bound."""
@@ -134,8 +137,23 @@ def running_task() -> Any:
 
 
 def context_id(task: Any) -> int:
-    """Return what tells a task's context from others; 0 outside any. It keeps nothing alive."""
-    return 0 if task is None else id(context_of(task))
+    """Return what tells a task's context from others; 0 outside any. It keeps nothing alive.
+
+    The parts of an ``IsolatedAsyncioTestCase`` share one, those that are no coroutines, too.
+    """
+    context = _of_test_case() if task is None else context_of(task)
+    return 0 if context is None else id(context)
+
+
+def _of_test_case() -> Context | None:
+    module = sys.modules.get("unittest.async_case")
+    frame = None if module is None else sys._getframe(2)  # noqa: SLF001 - its methods are on the stack
+    while frame is not None:
+        if frame.f_globals is module.__dict__:
+            context = getattr(frame.f_locals.get("self"), "_asyncioTestContext", None)
+            return context if isinstance(context, Context) else None
+        frame = frame.f_back
+    return None
 
 
 def kind_of_owner(owner: Any) -> str:
