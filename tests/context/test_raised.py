@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import pickle
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
@@ -166,6 +167,51 @@ def test_a_job_that_failed_is_its_requests_also_further_out() -> None:
     in_task = served(entry(None, {"a": 1}), lambda: asyncio.run(waiting()))
     for line in (in_thread, in_task):
         assert (1, 2) == (line["a"], line["step"])
+
+
+def test_what_is_left_of_a_group_that_was_handled_in_part_keeps_its_fields() -> None:
+    """``except*`` makes a new group of the rest; others unwrap a group's only member."""
+
+    def handled_in_part() -> None:
+        try:
+            with entry({"x-request-id": "r-1"}):
+                raise ExceptionGroup("both", [ValueError(), KeyError()])
+        except* KeyError:
+            pass
+
+    def unwrapped() -> None:
+        try:
+            with entry({"x-request-id": "r-1"}):
+                raise ExceptionGroup("one", [ExceptionGroup("inner", [ValueError()])])
+        except ExceptionGroup as group:
+            raise group.exceptions[0].exceptions[0] from None
+
+    for fail in (handled_in_part, unwrapped):
+        line = served(contextlib.nullcontext(), fail)
+        assert "r-1" == line["request_id"]
+        assert 32 == len(line["trace_id"])
+
+
+def test_a_group_of_several_requests_failures_is_nobodys() -> None:
+    """A supervisor's line about all of them has what they share, and no one's ids."""
+
+    def request(name: str) -> Exception:
+        try:
+            with scope(service="shop"), entry({"x-request-id": name}, {"part": 1}):
+                raise ValueError(name)
+        except ValueError as error:
+            return error
+
+    failures = [request("r-1"), request("r-2")]
+    with capture() as lines:
+        log.error("of two", exc_info=ExceptionGroup("failed", failures))
+        log.error("of one", exc_info=ExceptionGroup("failed", failures[:1]))
+        log.error("of another", exc_info=ExceptionGroup("failed", [*failures[:1], KeyError()]))
+    line = lines.one(event="of two")
+    assert 1 == line["part"]
+    assert not {"request_id", "trace_id"} & line.keys()
+    assert "r-1" == lines.one(event="of one")["request_id"]
+    assert "request_id" not in lines.one(event="of another")
 
 
 @settings(relaxed)

@@ -13,6 +13,7 @@ gaps elsewhere.
 from __future__ import annotations
 
 from contextvars import ContextVar
+from itertools import islice
 
 from ctxlog.context.fields import CURRENT, frame_of
 
@@ -41,6 +42,8 @@ _CANCELLED = frozenset({"CancelledError", "Cancelled", "GreenletExit", "Generato
 MAX_CHAIN = 10
 #: Blocks around one that an exception leaves, as far as they are known again.
 MAX_BLOCKS = 64
+#: Members of a group that are looked at.
+MAX_MEMBERS = 64
 _LEFT: ContextVar[Left] = ContextVar("ctxlog_left", default=(None, None, ()))
 
 
@@ -87,6 +90,8 @@ def remember(error: BaseException, fields: Fields, frame: Frame | None = None) -
             return
         first = held[_KEY] = Raised(fields.values, fields.ids)
         here = Raised(fields.values, fields.ids)
+        if issubclass(type(error), BaseExceptionGroup):
+            _remember_members(error, first)
     elif known is not first or not _is_around(frame, fields, around):
         # it comes from elsewhere (a job, another's future), or is raised here once more
         if known is not first and _is_same_work(first, fields):
@@ -96,6 +101,37 @@ def remember(error: BaseException, fields: Fields, frame: Frame | None = None) -
             first.shared = first.shared or not _is_same_work(first, fields)
     inside = frame.fields is not fields  # of a block that is not in this chain
     _LEFT.set((first, here, _owners(frame if inside else frame.parent)))
+
+
+def _remember_members(group: BaseException, raised: Raised) -> None:
+    """Put it on a group's members, too: what handles a part of it makes a new group of the rest."""
+    for member in islice(leaves(group), MAX_MEMBERS):
+        held = _held_by(member)
+        if _KEY not in held and not issubclass(type(member), _FLOW) and not cancelled(member):
+            held[_KEY] = Raised(raised.values, raised.ids)
+
+
+def _shared_by_members(group: BaseException) -> Raised | None:
+    """Return what all members of a group were raised under; ``None`` when it is not known of each."""
+    members = [_held_by(member).get(_KEY) for member in islice(leaves(group), MAX_MEMBERS + 1)]
+    known = [raised for raised in members if isinstance(raised, Raised) and not raised.shared]
+    if not known or len(known) < len(members) or len(known) > MAX_MEMBERS:
+        return None
+    one, *others = known
+    values = one.values
+    for other in others:
+        values = {
+            n: v for n, v in values.items() if n in other.values and _same(v, other.values[n])
+        }
+    ids = one.ids if all(other.ids == one.ids for other in others) else None
+    return Raised(values, ids)
+
+
+def _same(one: object, other: object) -> bool:
+    try:
+        return bool(one is other or one == other)
+    except Exception:  # noqa: BLE001 - a value of the application's may compare as it likes
+        return False
 
 
 def _owners(frame: Frame | None) -> tuple[object, ...]:
@@ -120,13 +156,10 @@ def _is_same_work(raised: Raised, fields: Fields) -> bool:
         and raised.ids.trace_id != fields.ids.trace_id
     ):
         return False
-    try:
-        return all(
-            name not in fields.values or fields.values[name] == value
-            for name, value in raised.values.items()
-        )
-    except Exception:  # noqa: BLE001 - a value of the application's may compare as it likes
-        return False
+    return all(
+        name not in fields.values or _same(fields.values[name], value)
+        for name, value in raised.values.items()
+    )
 
 
 def remember_own(error: BaseException, owner: object) -> None:
@@ -194,6 +227,10 @@ def raised_under(error: BaseException) -> Iterator[Raised]:
                 if here.values is not raised.values:
                     yield raised
             else:
+                yield raised
+        elif issubclass(type(at), BaseExceptionGroup):
+            raised = _shared_by_members(at)
+            if raised is not None:
                 yield raised
         cause = _cause_of(at)
         at = cause if cause is not None or _context_hidden(at) else _context_of(at)
