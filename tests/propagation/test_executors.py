@@ -9,12 +9,16 @@ import pickle
 import threading
 import weakref
 from concurrent import futures
+from contextlib import suppress
 from contextvars import ContextVar
 from functools import partial
 from multiprocessing import get_context as get_mp_context
 from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
+import anyio
+import anyio.lowlevel
+import anyio.to_thread
 import pytest
 
 from ctxlog import Secret, bind_context, entry, get_context, scope, snapshot, wrap
@@ -312,6 +316,78 @@ def test_detached_work_starts_with_nothing():
     with scope(a=1):
         assert ({}, "-") == run_detached(lambda: (get_context(), FOREIGN.get()))
     FOREIGN.reset(token)
+
+
+def test_a_detached_coroutine_runs_in_the_empty_context_too():
+    """What an awaited coroutine starts has nothing of the caller's; its end and errors arrive."""
+
+    async def read() -> tuple[object, str]:
+        await asyncio.sleep(0)
+        return get_context(), FOREIGN.get()
+
+    async def connect(fail: Exception | None = None) -> tuple[object, object]:
+        before = await read()
+        bind_context(inside=1)
+        worker = asyncio.create_task(read())
+        async with asyncio.timeout(30):
+            await asyncio.sleep(0)
+        if fail is not None:
+            raise fail
+        return before, await worker
+
+    async def waiting(ended: list[object]) -> Any:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.append(get_context())
+
+    async def main() -> None:
+        FOREIGN.set("caller's")
+        ended: list[object] = []
+        with scope(request_id="r-1"):
+            assert (({}, "-"), ({"inside": 1}, "-")) == await run_detached(connect)
+            task = asyncio.create_task(run_detached(connect))
+            assert (({}, "-"), ({"inside": 1}, "-")) == await task
+            error = ValueError("refused")
+            with pytest.raises(ValueError, match="refused") as caught:
+                await run_detached(connect, error)
+            assert error is caught.value
+            task = asyncio.create_task(run_detached(waiting, ended))
+            await asyncio.sleep(0)
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(run_detached(waiting, ended), 0.001)
+            never = run_detached(waiting, ended)
+            with suppress(StopIteration):
+                never.send(None)
+            never.close()
+            assert {"request_id": "r-1"} == get_context()
+        assert [{}, {}, {}] == ended
+        assert "caller's" == FOREIGN.get()
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_a_detached_coroutine_of_either_loop(backend: str):
+    """Nurseries, cancel scopes and threads work in it as outside."""
+
+    async def work() -> list[object]:
+        found: list[object] = []
+        async with anyio.create_task_group() as group:
+            group.start_soon(anyio.lowlevel.checkpoint)
+        with anyio.move_on_after(0):
+            await anyio.sleep_forever()
+        found.append(await anyio.to_thread.run_sync(get_context))
+        return [*found, get_context()]
+
+    async def main() -> None:
+        with scope(request_id="r-1"):
+            assert [{}, {}] == await run_detached(work)
+
+    anyio.run(main, backend=backend)
 
 
 def test_a_rearming_timer_links_to_the_run_before():

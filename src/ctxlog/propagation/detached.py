@@ -18,10 +18,11 @@ A pool, a client or a worker task made lazily by the first request would keep th
 from __future__ import annotations
 
 from contextvars import Context
-from typing import TYPE_CHECKING
+from types import CoroutineType
+from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Generator
     from typing import ParamSpec, TypeVar
 
     P = ParamSpec("P")
@@ -32,7 +33,8 @@ def run_detached(function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs)
     """Call ``function`` in an empty context: no fields, no span, nobody's variables.
 
     What it starts (threads, tasks, timers, pools) starts from there, also under
-    :func:`~ctxlog.propagation.install`. Nothing of the caller's context is kept alive by it.
+    :func:`~ctxlog.propagation.install`. Nothing of the caller's context is kept alive by it. A
+    coroutine it returns runs there, too, whoever awaits it.
 
     Example:
         >>> import asyncio
@@ -46,4 +48,41 @@ def run_detached(function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs)
         >>> asyncio.run(request())
         {}
     """
-    return Context().run(function, *args, **kwargs)
+    context = Context()
+    result: Any = context.run(function, *args, **kwargs)
+    if type(result) is CoroutineType:  # its body has yet to run
+        result = _awaited(_Inside(context, result))
+    return cast("R", result)
+
+
+class _Inside:
+    """A coroutine whose every step runs in a context of its own, in whatever loop awaits it."""
+
+    __slots__ = ("_context", "_coroutine")
+
+    def __init__(self, context: Context, coroutine: CoroutineType[Any, Any, Any]) -> None:
+        self._context = context
+        self._coroutine = coroutine
+
+    def __await__(self) -> Generator[Any, Any, Any]:
+        run, coroutine = self._context.run, self._coroutine
+        step: Callable[[Any], Any] = coroutine.send
+        value: Any = None
+        while True:
+            try:
+                waited = run(step, value)
+            except StopIteration as stop:
+                return stop.value
+            finally:
+                value = None  # an exception kept here would keep this frame, and so itself
+            try:
+                step, value = coroutine.send, (yield waited)
+            except GeneratorExit:
+                run(coroutine.close)
+                raise
+            except BaseException as error:  # noqa: BLE001 - it is the coroutine's, cancellation too
+                step, value = coroutine.throw, error
+
+
+async def _awaited(inside: _Inside) -> Any:
+    return await inside
