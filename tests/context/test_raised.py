@@ -184,7 +184,8 @@ def test_what_is_left_of_a_group_that_was_handled_in_part_keeps_its_fields() -> 
             with entry({"x-request-id": "r-1"}):
                 raise ExceptionGroup("one", [ExceptionGroup("inner", [ValueError()])])
         except ExceptionGroup as group:
-            raise group.exceptions[0].exceptions[0] from None
+            inner: Any = group.exceptions[0]
+            raise inner.exceptions[0] from None
 
     for fail in (handled_in_part, unwrapped):
         line = served(contextlib.nullcontext(), fail)

@@ -167,7 +167,8 @@ def test_a_grpc_calls_callback_has_its_own_context():
         return asked
 
     class Handler(grpc.GenericRpcHandler):  # type: ignore[misc] # it has no types
-        def service(self, _: object) -> object:
+        def service(self, handler_call_details: Any) -> Any:
+            del handler_call_details
             return grpc.unary_unary_rpc_method_handler(answer)
 
     server = grpc.server(ThreadPoolExecutor(2))

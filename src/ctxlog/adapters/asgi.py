@@ -131,6 +131,8 @@ class _Request:
         kind = message["type"]
         if kind == "http.response.start":
             self.exchange.work.facts[STATUS] = message.get("status")
+            if self.exchange.instrumented:
+                self.exchange.note_span()
             if self._header is not None and self.exchange.request_id is not None:
                 message = _with_header(message, self._header, self.exchange.request_id)
             last = False
@@ -181,6 +183,8 @@ class _Connection:
         """Send, and remember how the application closed."""
         kind = message["type"]
         if kind in _ANSWERS:
+            if self.exchange.instrumented:
+                self.exchange.note_span()
             if kind == "websocket.accept":
                 self.exchange.answered = self.accepted = True
             else:

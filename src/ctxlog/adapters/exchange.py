@@ -7,6 +7,7 @@ when the application is through with the request, whatever was annotated in it u
 
 from __future__ import annotations
 
+import sys
 from _thread import RLock
 from time import monotonic
 from typing import TYPE_CHECKING
@@ -14,8 +15,9 @@ from typing import TYPE_CHECKING
 from ctxlog.context.fields import CURRENT, Fields, Frame, frame_of
 from ctxlog.context.raised import remember
 from ctxlog.context.snapshot import Snapshot
+from ctxlog.context.spans import is_remote, server_ids
 from ctxlog.counting import counters
-from ctxlog.entries import entry
+from ctxlog.entries import AUTO, entry
 from ctxlog.freezing import freeze_fields
 from ctxlog.ids import valid_request_id
 from ctxlog.levels import DEBUG, ERROR, INFO
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 
     from ctxlog.adapters.around import Options
     from ctxlog.context.accessors import Carried
+    from ctxlog.ids import TraceIds
     from ctxlog.logger import BoundLogger
 
 METHOD, PATH, ROUTE = "http.request.method", "url.path", "http.route"
@@ -42,6 +45,9 @@ KEY = "ctxlog"
 MAX_PATH = 1_024
 MAX_METHOD = 32
 SERVER_ERROR = 500
+#: What all of OpenTelemetry's instrumentations of servers and frameworks stand on.
+_INSTRUMENTATIONS = ("opentelemetry.instrumentation.wsgi", "opentelemetry.instrumentation.asgi")
+_modules = sys.modules
 
 
 class Asked(Work):
@@ -82,7 +88,7 @@ class Taken(Snapshot):
 class Exchange(entry):
     """The entry of one request, with a closing line."""
 
-    __slots__ = ("_options", "answered", "request_id", "taken", "work")
+    __slots__ = ("_options", "_spanned", "answered", "instrumented", "request_id", "taken", "work")
 
     taken: Taken
     #: Which protocol it came in by.
@@ -100,12 +106,18 @@ class Exchange(entry):
         super().__init__(taken, bound, trace=options.trace)
         self._options = options
         self.request_id: str | None = None
+        self._spanned: TraceIds | None = None
+        self.instrumented = False  # a server's span of OpenTelemetry's may begin inside
         self.answered = False  # a WebSocket's handshake: no status of 500 comes after it
         self.work = Asked(options.event or "", options.log, facts)
 
     def open(self, below: Fields) -> tuple[Fields, Carried]:
         """Return the entry's fields, with this exchange as what annotations go to."""
         fields, carried = super().open(below)
+        if _INSTRUMENTATIONS[0] in _modules or _INSTRUMENTATIONS[1] in _modules:
+            self.instrumented = True
+            if carried and self._trace == AUTO and is_remote(carried[0][1]):
+                carried = ()  # it makes a server's span, of the caller's headers, where none is
         self.taken = Taken(fields, carried)
         self.taken.open = True
         request_id = fields.values[REQUEST_ID]
@@ -115,6 +127,12 @@ class Exchange(entry):
             return fields, carried
         self.work.under = fields
         return Fields(fields.values, fields.ids, Held(self.work)), carried
+
+    def note_span(self) -> None:
+        """Take note of the span that the response begins in: the closing line is of its trace."""
+        ids = server_ids()
+        if ids is not None and self._spanned is None:
+            self._spanned = ids
 
     def close(self, request: Any, outcome: str | None, error: BaseException | None) -> None:
         """Write the closing line, once, and leave the entry.
@@ -127,12 +145,13 @@ class Exchange(entry):
         frame = frame_of(self)
         if self._options.event is not None:
             try:
-                if frame is CURRENT.get():
+                if frame is CURRENT.get() and self._spanned is None:
                     self._say(request, outcome, error)
                 else:  # closed elsewhere, or something in it was left open: never under that
-                    own = (
-                        self.taken if frame is None else Snapshot(frame.fields, self.taken.carried)
-                    )
+                    fields = self.taken.fields if frame is None else frame.fields
+                    if self._spanned is not None:
+                        fields = Fields(fields.values, self._spanned, fields.operation)
+                    own = Snapshot(fields, self.taken.carried)
                     own.run(self._say, request, outcome, error)
             except Exception:  # noqa: BLE001 - the response must not suffer
                 counters.add("errors.web")

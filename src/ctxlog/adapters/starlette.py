@@ -47,7 +47,13 @@ def install(app: App, **options: Any) -> App:
 
     def built() -> Any:
         around.app = build()
-        return around
+        if known.build_middleware_stack is built:
+            return around
+        # OpenTelemetry's FastAPI instrumentation came later: it looks for this layer, and without
+        # it instruments nothing
+        from starlette.middleware.errors import ServerErrorMiddleware
+
+        return ServerErrorMiddleware(around)
 
     known.build_middleware_stack = built
     return app

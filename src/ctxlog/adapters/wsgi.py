@@ -110,6 +110,8 @@ class _Request:
         code = status[:3]
         if code.isdecimal():
             self._exchange.work.facts[STATUS] = int(code)
+        if self._exchange.instrumented:
+            self._exchange.note_span()
         self._exchange.find_route(self._environ)  # Flask forgets it before the body is sent
 
     def carry(self, body: Any) -> Iterable[bytes]:

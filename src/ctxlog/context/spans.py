@@ -103,6 +103,25 @@ def current_ids() -> TraceIds | None:
     return ids
 
 
+def server_ids() -> TraceIds | None:
+    """Return the current span's ids; of one that a server's span holds, that one's.
+
+    OpenTelemetry's instrumentation of ASGI makes a span of each message.
+    """
+    ids = current_ids()
+    otel = _library
+    if ids is None or otel is None:
+        return None
+    try:
+        span: Any = otel.get_current_span(otel.get_current())
+        parent = span.parent
+        if span.kind.name == "INTERNAL" and parent is not None and not parent.is_remote:
+            return otel.ids(ids.trace_id, f"{parent.span_id:016x}", ids.trace_flags)
+    except Exception:  # noqa: BLE001 - no span of the SDK's
+        return ids
+    return ids
+
+
 def ids_in(context: Any) -> TraceIds | None:
     """Return the ids of the span in one OpenTelemetry context, or ``None``."""
     otel = library()
