@@ -77,6 +77,7 @@ def main(by: str, first: str, inbound: str) -> None:
     if inbound:
         headers["traceparent"] = inbound
     {"flask": by_flask, "fastapi": by_fastapi}[by](first, headers)
+    ended: list[Any] = [*exporter.get_finished_spans()]
     spans = [
         {
             "kind": span.kind.name,
@@ -84,7 +85,7 @@ def main(by: str, first: str, inbound: str) -> None:
             "span_id": f"{span.context.span_id:016x}",
             "parent": f"{span.parent.span_id:016x}" if span.parent else None,
         }
-        for span in exporter.get_finished_spans()
+        for span in ended
         if span.name == "GET /x"
     ]
     sys.stdout.write(
