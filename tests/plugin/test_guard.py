@@ -393,3 +393,46 @@ def test_a_fixtures_scope_is_not_advised_to_decorate_it(project: Project):
     said = result.stdout.str()
     assert 2 == said.count("  fix:       open it with a `with` block")
     assert 1 == said.count("  fix:       a scope around a yield belongs to whoever consumes")
+
+
+def test_unittest_enters_in_a_task_and_leaves_outside_of_one(project: Project):
+    """``enterContext`` in ``asyncSetUp`` is closed by no task, but in the context it was opened in."""
+    project.write(
+        test_it="""
+        import asyncio, contextvars, unittest
+        import ctxlog
+
+        class Healthy(unittest.IsolatedAsyncioTestCase):
+            async def asyncSetUp(self):
+                self.enterContext(ctxlog.entry({"x-request-id": "r-1"}))
+                await self.enterAsyncContext(Block())
+            async def test_one(self):
+                assert ctxlog.get_context() == {"request_id": "r-1", "block": 1}
+            def test_two(self):
+                assert ctxlog.get_context() == {"request_id": "r-1", "block": 1}
+
+        class Block:
+            async def __aenter__(self):
+                self.scope = ctxlog.scope(block=1)
+                self.scope.__enter__()
+            async def __aexit__(self, *error):
+                self.scope.__exit__(*error)
+
+        def test_another_context():
+            opened = ctxlog.scope(a=1)
+            async def enter():
+                opened.__enter__()  # elsewhere
+            async def main():
+                task = asyncio.create_task(enter())
+                await task
+                return task
+            task = asyncio.run(main())
+            opened.__exit__(None, None, None)
+        """
+    )
+    result = project.run("--ctxlog-guard=strict")
+    result.assert_outcomes(passed=3, errors=1)
+    result.stdout.fnmatch_lines([
+        "scope of task Task-* closed by thread MainThread: a=1",
+        f"  opened at: test_it.py:{project.line_of('# elsewhere')} in *",
+    ])  # fmt: skip
