@@ -25,7 +25,9 @@ _DATA = re.compile(r": [{\[(]")
 #: What an annotation holds of the whole object, in the text of a body or a patch.
 _LAST = "-configuration"
 _WHOLE = re.compile(
-    r"""(last-(?:handled|applied)-configuration['"]: )(?:'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")"""
+    # runs of plain characters are one step each: it may be a megabyte, and the loop waits
+    r"""(last-(?:handled|applied)-configuration['"]: )"""
+    r"""(?:'[^'\\]*(?:\\.[^'\\]*)*'|"[^"\\]*(?:\\.[^"\\]*)*")"""
 )
 
 
