@@ -13,6 +13,7 @@ from contextlib import suppress
 from contextvars import ContextVar
 from functools import partial
 from multiprocessing import get_context as get_mp_context
+from multiprocessing.pool import ThreadPool
 from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
@@ -276,6 +277,37 @@ def test_pools_take_callbacks_by_name_and_place():
         with pytest.raises(ZeroDivisionError):
             failing.get()
     assert [{"a": 1}] * 3 == found
+
+
+@pytest.mark.parametrize("patched", [False, True], ids=["ours", "patched"])
+@pytest.mark.parametrize("by_name", [False, True], ids=["by place", "by name"])
+def test_what_a_pool_iterates_on_its_own_thread_runs_under_the_caller(
+    patched: bool, by_name: bool
+) -> None:
+    """The iterable of imap is the caller's code, too; what it binds stays with it."""
+
+    def rows():
+        for number in range(3):
+            bind_context(row=number)
+            yield get_context()
+
+    class Rows:
+        def __iter__(self):
+            return rows()
+
+    if patched:
+        install(only=["pools"])
+    try:
+        with ThreadPool(1) if patched else pools.ThreadPool(1) as pool:
+            for method in (pool.imap, pool.imap_unordered):
+                for iterable in (rows(), Rows(), [{"a": 1, "row": n} for n in range(3)]):
+                    with scope(a=1):
+                        found = method(dict, iterable=iterable) if by_name else (
+                            method(dict, iterable, 2))  # fmt: skip
+                        assert {"a": 1} == get_context()
+                    assert [{"a": 1, "row": n} for n in range(3)] == list(found)
+    finally:
+        uninstall()
 
 
 def test_a_pools_workers_are_machinery():

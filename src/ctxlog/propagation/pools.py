@@ -8,6 +8,7 @@ from __future__ import annotations
 from multiprocessing import pool
 from typing import TYPE_CHECKING, Any
 
+from ctxlog.propagation import generators
 from ctxlog.propagation.jobs import Initializer, job
 
 if TYPE_CHECKING:
@@ -26,18 +27,34 @@ METHODS = (
 )
 CALLBACKS = ("callback", "error_callback")
 _BY_PLACE = {"apply_async": 3, "map_async": 3, "starmap_async": 3}  # of the first callback
+_LAZY = frozenset({"imap", "imap_unordered"})
 
 
 def carried(
     method: str, func: Callable[..., Any], args: tuple[Any, ...], options: dict[str, Any]
 ) -> tuple[Any, ...]:
-    """Return a method's arguments with the function and its callbacks under the context of now."""
+    """Return a method's arguments with the function and its callbacks under the context of now.
+
+    So is what ``imap`` iterates, which it does on the pool's own thread.
+    """
     for name in CALLBACKS:
         if options.get(name) is not None:
             options[name] = job(options[name])
+    if method in _LAZY:
+        if "iterable" in options:
+            options["iterable"] = _under_now(options["iterable"])
+        elif args:
+            args = (_under_now(args[0]), *args[1:])
     place = _BY_PLACE.get(method, len(args) + 1) - 1
     callbacks = [given if given is None else job(given) for given in args[place:]]
     return (job(func), *args[:place], *callbacks)
+
+
+def _under_now(iterable: Any) -> Any:
+    return iterable if type(iterable) in _PLAIN else generators.carried(iterable)
+
+
+_PLAIN = frozenset({list, tuple, range, dict, set, frozenset, str, bytes})  # run nobody's code
 
 
 class _Carries:
