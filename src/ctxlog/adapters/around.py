@@ -10,9 +10,11 @@ from ctxlog.logger import get_logger
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
-    from typing import Any, Literal
+    from typing import Any, Literal, Never
 
 _TCHAR = "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
+OPTIONS = ("event", "header", "fields", "route", "quiet", "trace", "logger")
 
 App = TypeVar("App")
 Asked = TypeVar("Asked")
@@ -82,6 +84,7 @@ class Around(Generic[App, Asked]):
         quiet: Iterable[str] = (),
         trace: Literal["auto", "keep", "new"] = "auto",
         logger: str = "ctxlog.web",
+        **unknown: Never,
     ) -> None:
         """Put it around an application.
 
@@ -96,10 +99,13 @@ class Around(Generic[App, Asked]):
             quiet: paths whose closing line is of level ``debug`` unless it failed, for health checks.
             trace: as of :class:`ctxlog.entry`.
             logger: the name that closing lines are written under.
+            unknown: none: a wrong name is answered with the right ones.
 
         Raises:
-            UsageError: an option of the wrong type.
+            UsageError: an unknown option, or one of the wrong type.
         """
+        for name in unknown:
+            raise choices("option", name, OPTIONS)
         if not callable(app):
             raise UsageError(f"Middleware takes an application, not {type(app).__name__}")
         self.app = app

@@ -223,6 +223,13 @@ def test_no_application(middleware: Any):
         middleware(None)
 
 
+@pytest.mark.parametrize("middleware", [asgi.Middleware, wsgi.Middleware])
+def test_an_option_that_there_is_not(middleware: Any):
+    """It is answered with those there are; ``install`` hands options on."""
+    with pytest.raises(errors.UsageError, match=r"'quite': did you mean 'quiet'\? Known: event, "):
+        middleware(print, quite=["/healthz"])
+
+
 def test_options_that_are_read_but_once():
     """Starlette gets the middleware that was checked, not another made of what is left."""
     from starlette.applications import Starlette
