@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import math
+import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -144,3 +145,20 @@ def test_any_value_is_taken_or_refused_at_once(name: str, option: str):
             else:
                 taken.add(kind)
     assert TAKES[name][option] == taken
+
+
+@pytest.mark.parametrize(
+    ("name", "right"),
+    [
+        ("scope", "@ctxlog.scope()"),
+        ("entry", "@ctxlog.entry()"),
+        ("operation", "@ctxlog.operation("),
+    ],
+)
+def test_a_decorator_without_its_parentheses(name: str, right: str):
+    """``@ctxlog.scope`` alone is answered with how it is written, not with what fields are."""
+    with pytest.raises(UsageError, match=re.escape(f"takes parentheses: {right}")):
+        getattr(ctxlog, name)(test_a_decorator_without_its_parentheses)
+    with pytest.raises(UsageError) as caught:
+        getattr(ctxlog, name)(3)
+    assert "parentheses" not in str(caught.value)

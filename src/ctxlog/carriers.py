@@ -19,7 +19,7 @@ from ctxlog.context.fields import CURRENT, EMPTY, Fields
 from ctxlog.context.snapshot import Snapshot
 from ctxlog.context.spans import ACCESSOR, current_ids, remote_context
 from ctxlog.counting import counters
-from ctxlog.errors import UsageError, choices
+from ctxlog.errors import UsageError, choices, uncalled
 from ctxlog.formats import BAGGAGE, TRACESTATE, WRITERS
 from ctxlog.ids import TraceIds, valid_request_id
 from ctxlog.names import REQUEST_ID
@@ -317,7 +317,7 @@ def _pairs(carrier: Carrier) -> Iterator[tuple[Any, Any]]:
         counters.add("errors.carrier")
         return iter(())
     message = f"a carrier is a mapping or pairs, not {type(carrier).__name__}"
-    raise UsageError(message)
+    raise UsageError(message + uncalled("entry()", carrier))
 
 
 def _text(value: object, most: int = MAX_LENGTH) -> str:

@@ -97,6 +97,18 @@ def choices(what: str, got: object, candidates: Iterable[str]) -> UsageError:
     return UsageError(f"{message}. Known: {', '.join(known)}")
 
 
+def uncalled(decorator: str, given: object) -> str:
+    """Return what to add to a message when a function was given: a decorator was not called.
+
+    Example:
+        >>> uncalled("scope()", print), uncalled("scope()", 3)
+        ('; a decorator takes parentheses: @ctxlog.scope()', '')
+    """
+    if type(given).__name__ not in {"function", "builtin_function_or_method", "method"}:
+        return ""
+    return f"; a decorator takes parentheses: @ctxlog.{decorator}"
+
+
 def yes_or_no(what: str, given: object) -> bool:
     """Return what was given if it is ``True`` or ``False``.
 

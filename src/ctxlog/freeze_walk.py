@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from itertools import islice
 
-from ctxlog.errors import UsageError
+from ctxlog.errors import UsageError, uncalled
 from ctxlog.texts import BOUND_CHARS, MASK, NAME_CHARS, cut, mro_of, name_of, type_name
 from ctxlog.walk import SHORT, Walk, foreign_pairs, is_mapping, unused
 
@@ -106,7 +106,7 @@ def _pairs(fields: Any, most: int) -> tuple[list[tuple[object, object]], int]:
         return list(islice(dict.items(fields), most)), dict.__len__(fields)
     if not is_mapping(kind):
         message = f"fields are given as a mapping or as keywords, not {type_name(kind)}"
-        raise UsageError(message)
+        raise UsageError(message + uncalled("scope()", fields))
     try:
         return foreign_pairs(fields, most)
     except (KeyboardInterrupt, SystemExit):

@@ -15,7 +15,7 @@ from ctxlog.context.fields import CURRENT, Fields, Frame, frame_of, leave, trim
 from ctxlog.context.raised import cancelled, remember_own
 from ctxlog.context.snapshot import Snapshot
 from ctxlog.counting import counters
-from ctxlog.errors import UsageError, seconds
+from ctxlog.errors import UsageError, seconds, uncalled
 from ctxlog.freezing import freeze_fields
 from ctxlog.levels import ERROR, INFO, WARNING
 from ctxlog.logger import get_logger
@@ -165,7 +165,7 @@ class operation:  # noqa: N801 - reads as a function, like contextlib.suppress
     ) -> None:
         if not isinstance(name, str):
             message = f"an operation's name is text, not {type(name).__name__}"
-            raise UsageError(message)
+            raise UsageError(message + uncalled('operation("name")', name))
         logger: str = sys._getframe(1).f_globals.get("__name__") or "root"  # noqa: SLF001
         self._fill(name, logger, freeze_fields(fields, more), _time(timeout))
 
