@@ -349,10 +349,15 @@ def test_a_wrong_marker_is_an_error(project: Project):
         def test_name(): pass
         @pytest.mark.ctxlog(guard="loud")
         def test_guard(): pass
+        @pytest.mark.ctxlog("request_id")
+        def test_no_name(): pass
         """
     )
     result = project.run()
-    result.assert_outcomes(errors=2)
+    result.assert_outcomes(errors=3)
+    result.stdout.fnmatch_lines(
+        ["*takes required, required_except, guard by name, not 'request_id'*"]
+    )
     result.stdout.fnmatch_lines(["*takes required, required_except, guard by name, not 'needed'*"])
     result.stdout.fnmatch_lines(["*guard is 'loud'; known: off, warn, strict*"])
 

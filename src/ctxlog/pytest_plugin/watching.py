@@ -41,12 +41,13 @@ class _Wanted:
     def __init__(self, item: pytest.Item, defaults: dict[str, Any]) -> None:
         found = dict(defaults)
         for mark in reversed(list(item.iter_markers("ctxlog"))):
+            unknown = [*mark.args, *(name for name in mark.kwargs if name not in _MARK)]
+            if unknown:
+                pytest.fail(
+                    f"@pytest.mark.ctxlog takes {', '.join(_MARK)} by name, not {unknown[0]!r}",
+                    pytrace=False,
+                )
             for name, value in mark.kwargs.items():
-                if name not in _MARK or mark.args:
-                    pytest.fail(
-                        f"@pytest.mark.ctxlog takes {', '.join(_MARK)} by name, not {name!r}",
-                        pytrace=False,
-                    )
                 found[name] = [value] if isinstance(value, str) and name != "guard" else value
         if found["guard"] not in GUARDS:
             pytest.fail(f"guard is {found['guard']!r}; known: {', '.join(GUARDS)}", pytrace=False)
