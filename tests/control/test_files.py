@@ -14,7 +14,9 @@ import pytest
 
 import ctxlog
 from ctxlog import control, propagation
+from ctxlog.control import files
 from ctxlog.errors import UsageError
+from ctxlog.runtime import runtime
 from tests.control.test_levels import until
 from tests.kit import configured, moved
 
@@ -214,3 +216,43 @@ def test_what_is_no_json_is_said_to_be_none(tmp_path: Path):
         watcher = control.watch(file, interval=3_600.0)
         watcher.stop()
     assert "it is no JSON: Expecting value: line 1 column 1 (char 0)" == watcher.error
+
+
+@pytest.mark.parametrize(
+    "text", ['{"level":"debug","level":"error"}', '{"debug":{"objects":["a"],"objects":[]}}']
+)
+def test_a_name_that_is_there_twice_is_an_error(text: str, tmp_path: Path):
+    """One of them would not hold, and nobody would be told."""
+    path = tmp_path / "levels.json"
+    path.write_text(text)
+    with configured(level="info") as written:
+        watcher = watched(path)
+        assert "is there twice" in (watcher.error or "")
+        watcher.stop()
+        assert (20, {}) == runtime.levels()
+    assert "control file cannot be used: what held before still does" == written.event["event"]
+
+
+def test_an_error_is_over_once_the_settings_hold(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """What stood in the way may have been elsewhere: the configuration went in between."""
+    path = tmp_path / "levels.json"
+    path.write_text('{"level": "warning"}')
+    with configured(level="info") as written:
+        watcher = control.Watcher(path, 600)
+        with monkeypatch.context() as patched:
+            patched.setattr(files, "apply", lambda _: 1 / 0)
+            watcher.check()
+            assert "ZeroDivisionError: division by zero" == watcher.error
+        watcher.check()
+        assert watcher.error is None
+        assert (30, {}) == runtime.levels()
+        path.write_text("{")
+        watcher.check()
+        assert "no JSON" in (watcher.error or "")
+        path.write_text('{"level": "info"}')
+        watcher.check()
+        watcher.check()
+        assert watcher.error is None
+    events = [line["event"] for line in written.events]
+    assert "control file applied" == events[-1]
+    assert 3 == len(events)

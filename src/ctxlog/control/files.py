@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from ctxlog.control.applying import apply
 from ctxlog.control.settings import read
 from ctxlog.counting import counters
-from ctxlog.errors import UsageError, seconds
+from ctxlog.errors import UsageError, seconds, shown
 from ctxlog.logger import get_logger
 from ctxlog.propagation.detached import run_detached
 from ctxlog.runtime import runtime
@@ -43,6 +43,7 @@ class Watcher:
         self.error: str | None = None
         self._interval = interval
         self._seen: bytes | None = None
+        self._seen_good = False
         self._holds_for: Any = None
         self._good: dict[str, Any] | None = None
         self._wake: SimpleQueue[None] = SimpleQueue()  # the one thing a signal handler may touch
@@ -62,12 +63,12 @@ class Watcher:
         try:
             data = _content(self.path)
         except OSError as error:
-            self._seen = None
+            self._seen, self._seen_good = None, False
             self._bad(f"{type(error).__name__}: {error.strerror}")
             self._keep()
             return
         if data != self._seen:
-            self._seen = data
+            self._seen, self._seen_good = data, False
             try:
                 if len(data) > MAX_BYTES:
                     raise UsageError(f"it has more than {MAX_BYTES:,} bytes")
@@ -77,18 +78,21 @@ class Watcher:
                 self._bad(str(error))
             else:
                 self._good = settings
+                self._seen_good = True
                 self._holds_for = None
-                self.error = None
-        self._keep(told=self.error is None)
+        self._keep()
 
-    def _keep(self, *, told: bool = False) -> None:
+    def _keep(self) -> None:
         """Let the last good state hold, also for a configuration that came meanwhile."""
         pipeline = runtime.pipeline
+        if pipeline is None and self._seen_good:
+            self.error = None  # it will hold for what is configured
         if self._good is None or pipeline is None or self._holds_for is pipeline.resource:
             return
         apply(self._good)
         self._holds_for = pipeline.resource
-        if told:
+        if self._seen_good:
+            self.error = None
             _log.info("control file applied", path=self.path, settings=self._good)
 
     def _bad(self, why: str) -> None:
@@ -137,9 +141,21 @@ class Watcher:
 
 def _parsed(data: bytes) -> Any:
     try:
-        return json.loads(data)
+        return json.loads(data, object_pairs_hook=_each_once)
     except json.JSONDecodeError as error:  # most likely it is YAML
         raise UsageError(f"it is no JSON: {error}") from None
+
+
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return an object; of a name that is there twice, one would be dropped in silence."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        seen: set[str] = set()
+        for name, _ in pairs:
+            if name in seen:
+                raise UsageError(f"{shown(name)} is there twice in one object")
+            seen.add(name)
+    return found
 
 
 def _content(path: str) -> bytes:
