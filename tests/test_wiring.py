@@ -14,6 +14,8 @@ import pytest
 import structlog
 
 import ctxlog
+from ctxlog.adapters.logging.bridge import Bridge
+from ctxlog.carriers import wire
 from ctxlog.context.fields import policy
 from ctxlog.errors import CtxlogWarning, UsageError
 from ctxlog.limits import Limits
@@ -22,6 +24,10 @@ from ctxlog.renderers.json import JsonRenderer
 from ctxlog.runtime import runtime
 from ctxlog.sinks.file import FileSink
 from tests.kit import Written, configured, moved, only_sink
+
+
+class BoomError(Exception):
+    """What fails in tests."""
 
 
 async def coroutine_processor(_: Any, __: str, event: Any) -> Any:
@@ -197,6 +203,59 @@ def test_configure_that_fails_half_way_changes_nothing(tmp_path, monkeypatch):
         assert not policy.strict
         ctxlog.get_logger("shop").info("e")
     assert 1 == written.event["a"]
+
+
+class Fixed(logging.Logger):
+    """A logger of the application's whose level is its own."""
+
+    def setLevel(self, level: int | str) -> None:  # noqa: N802 - logging's name
+        """Refuse."""
+        if self.level or level == logging.DEBUG:
+            raise BoomError("its level is fixed")
+        super().setLevel(level)
+
+
+def test_a_door_that_fails_to_open_changes_nothing(tmp_path):
+    """The sinks, levels, resource and doors from before stay, and lose no line; the new ones go."""
+    before = logging.getLoggerClass()
+    logging.setLoggerClass(Fixed)
+    logging.getLogger("tests.fixed")
+    logging.setLoggerClass(before)
+    hook = sys.excepthook
+    with configured(resource={"a": 1}, stdlib=True, uncaught=False, level="info") as written:
+        with pytest.raises(BoomError):
+            ctxlog.configure(
+                sinks=[tmp_path / "a.log"],
+                level="error",
+                levels={"tests.fixed": "debug"},
+                resource={"a": 2},
+                strict=True,
+                baggage=["user"],
+            )
+        assert not policy.strict
+        assert {} == wire.baggage
+        assert hook is sys.excepthook
+        for log in (ctxlog.get_logger("shop"), logging.getLogger("shop")):
+            log.info("e")
+    assert [1, 1] == [event["a"] for event in written.events]
+    assert b"" == (tmp_path / "a.log").read_bytes()
+    assert logging.WARNING == logging.root.level
+    assert hook is sys.excepthook
+
+
+def test_the_first_configure_fails_at_a_door(monkeypatch):
+    """It is as unconfigured as before."""
+    from ctxlog.adapters.logging import hooks
+
+    def refuse(**_: bool) -> None:
+        raise BoomError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(hooks, "install", refuse)
+        with pytest.raises(BoomError):
+            ctxlog.configure(sinks=[])
+    assert runtime.pipeline is None
+    assert not any(isinstance(handler, Bridge) for handler in logging.root.handlers)
 
 
 def test_configure_replaces_and_closes(tmp_path):

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ctxlog.context.foreign import LOGURU, STRUCTLOG
 from ctxlog.loading import forget, when_loaded
 from ctxlog.runtime import runtime
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 _MINE = "ctxlog.adapters.structlog"
+#: What the doors that are open now were opened with.
+_wanted: dict[str, Any] = {}
 
 
 def open_doors(  # noqa: PLR0913 - a door each
@@ -25,6 +27,10 @@ def open_doors(  # noqa: PLR0913 - a door each
     uncaught: bool,
 ) -> None:
     """Open the doors that are wanted, close the others."""
+    _wanted.update(
+        level=level, levels=levels, stdlib=stdlib, structlog=structlog,
+        warned=warned, uncaught=uncaught,
+    )  # fmt: skip
     if stdlib:
         from ctxlog.adapters.logging.bridge import installed
 
@@ -50,6 +56,7 @@ def open_doors(  # noqa: PLR0913 - a door each
 
 def close_doors() -> None:
     """Close all doors; what was there before is there again."""
+    _wanted.clear()
     _close_stdlib()
     if "ctxlog.adapters.logging.hooks" in sys.modules:
         from ctxlog.adapters.logging.hooks import uninstall
@@ -59,6 +66,12 @@ def close_doors() -> None:
     forget(_take_over_always)
     forget(runtime.rebuild)
     _close_structlog()
+
+
+def kept_doors() -> Callable[[], None]:
+    """Return what opens the doors again that are open now, and closes the others."""
+    wanted = dict(_wanted)
+    return lambda: open_doors(**wanted) if wanted else close_doors()
 
 
 def set_stdlib_level(name: str | None, level: int) -> None:

@@ -155,6 +155,18 @@ class Runtime:
             self.controlled = False
             self._swap(pipeline, emit)
 
+    def kept(self) -> Callable[[], None]:
+        """Return what makes the current pipeline and levels current again; under the lock."""
+        pipeline, level, levels = self.pipeline, self._level, self._levels
+        chosen, controlled, switched = self._chosen, self.controlled, self.switched
+
+        def put_back() -> None:
+            self._level, self._levels, self._chosen = level, levels, chosen
+            self.controlled, self.switched = controlled, switched
+            self._swap(pipeline, self._emit_for(pipeline))
+
+        return put_back
+
     def _emit_for(self, pipeline: Pipeline | None) -> Callable[..., None]:
         if pipeline is None:
             return self.unconfigured

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import contextmanager, suppress
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
@@ -11,8 +12,8 @@ from ctxlog import targets as aim
 from ctxlog.carriers import wire
 from ctxlog.context.border import border
 from ctxlog.context.fields import policy
-from ctxlog.context.resource import set_resource
-from ctxlog.doors import close_doors, open_doors
+from ctxlog.context.resource import get_resource, set_resource
+from ctxlog.doors import close_doors, kept_doors, open_doors
 from ctxlog.errors import choices, seconds, yes_or_no
 from ctxlog.freezing import freeze_fields
 from ctxlog.levels import INFO
@@ -26,7 +27,7 @@ from ctxlog.sinks.stopping import close_all, flush_all, replace_all, within
 from ctxlog.telemetry import otlp_sinks, told_resource
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from typing import Literal, Never
 
     from ctxlog.redact import Redaction
@@ -160,7 +161,7 @@ def configure(  # noqa: PLR0913 - the front door's contract: every option by nam
             strict=strictly,
             reads_foreign=structlog is not False,
         )
-        with runtime.lock:
+        with runtime.lock, _all_or_nothing():
             before = runtime.pipeline
             runtime.install(pipeline, base, by_name)
             policy.strict = strictly
@@ -178,6 +179,25 @@ def configure(  # noqa: PLR0913 - the front door's contract: every option by nam
         end = monotonic() + exits.longest(sink.stop_seconds for sink in before.sinks)
         _close_samplers(end, before.configured, chain)
         replace_all(before.sinks)
+
+
+@contextmanager
+def _all_or_nothing() -> Iterator[None]:
+    """Put back what is configured now if the block raises: a logger's own ``setLevel`` may."""
+    strict, fields, redaction = policy.strict, get_resource(), border.redaction
+    formats, baggage = wire.formats, wire.baggage
+    kept, doors = runtime.kept(), kept_doors()
+    try:
+        yield
+    except BaseException:
+        kept()
+        policy.strict = strict
+        set_resource(fields)
+        wire.set(formats, baggage)
+        border.set(redaction)
+        with suppress(Exception):  # the one that has just failed
+            doors()
+        raise
 
 
 def _close_samplers(
