@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from datetime import datetime
 from typing import Any
 
@@ -34,8 +35,20 @@ class HandlerSink(Sink):
     def __init__(self, handler: logging.Handler, *, renderer: Any = None, **options: Any) -> None:
         super().__init__(**options)
         self.handler = handler
+        self._share_lock()
         self._draw = JsonRenderer() if renderer is None else renderer
         self.door = "logging" if _is_on_a_logger(handler) else None
+
+    def _share_lock(self) -> None:
+        """Wait for the handler's own lock alone: with two, threads could hold one each for ever.
+
+        One writes here and wants the handler; another comes by a logger, holds the handler, and
+        what that logs (a client of HTTP, say) comes here.
+        """
+        lock: Any = self.handler.lock
+        if hasattr(lock, "_is_owned") and hasattr(lock, "_at_fork_reinit"):
+            self._lock = lock
+            self.acquire, self.release, self.is_owned = lock.acquire, lock.release, lock._is_owned  # noqa: SLF001 - as Sink does
 
     @property
     def name(self) -> str:
@@ -51,7 +64,40 @@ class HandlerSink(Sink):
         if handler.formatter is None and not type(handler).__module__.startswith("ctxlog."):
             drawn = self._draw(None, event.get(names.LEVEL, "info"), dict(event))
             record.msg = drawn.decode() if isinstance(drawn, bytes) else drawn
-        handler.handle(record)
+        self._handle(record)
+
+    def _handle(self, record: logging.LogRecord) -> None:
+        """Have it handled, and raise what the handler would print as a traceback, if it can.
+
+        Raises:
+            Exception: what the handler failed with.
+        """
+        handler = self.handler
+        said = handler.handleError
+        own = getattr(said, "__func__", None) is not logging.Handler.handleError
+        if handler.lock is not self._lock:  # others may be in it now
+            handler.handle(record)
+            return
+        failed: list[BaseException] = []
+
+        def hear(record: logging.LogRecord) -> None:
+            error = sys.exc_info()[1]
+            if error is not None:
+                failed.append(error)
+            if own:  # it closes a socket, for one
+                said(record)
+
+        kept = vars(handler).get("handleError")
+        handler.handleError = hear  # type: ignore[method-assign]
+        try:
+            handler.handle(record)
+        finally:
+            if kept is None:
+                del handler.handleError
+            else:
+                handler.handleError = kept  # type: ignore[method-assign]
+        if failed:
+            raise failed[0]
 
     def flush(self, timeout: float | None = None) -> bool:
         """Flush the handler."""
