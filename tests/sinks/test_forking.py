@@ -218,3 +218,28 @@ os.waitpid(pid, 0)
     assert "1" == finish(start(code, path), 60)
     events = [json.loads(line)["event"] for line in path.read_text("utf-8").splitlines()]
     assert ["child", "parent"] == sorted(events)
+
+
+FORKING = """
+import os
+import ctxlog
+def forking(line):
+    if '"fork"' in line:
+        pid = os.fork()
+        if pid:
+            assert os.waitpid(pid, 0)[1] == 0
+    os.write(1, b"c" if os.getpid() != parent else b"p")
+parent = os.getpid()
+ctxlog.configure(sinks=[forking], uncaught=False)
+log = ctxlog.get_logger("shop")
+log.info("fork")
+log.info("after")
+counts = ctxlog.counters()
+assert (2, 0) == (counts["sink.1.written"], counts["sink.1.failed"]), counts
+assert ctxlog.shutdown(5)
+"""
+
+
+def test_a_callable_that_forks():
+    """Its line comes to its end in both; in the child it failed, for its lock was no longer held."""
+    assert "ccpp" == finish(start(FORKING), 60)

@@ -267,8 +267,15 @@ class Sink:
     def renew_lock(self) -> None:
         """Make the lock anew in a forked child, where its owner may not exist.
 
-        The same object, as :mod:`logging` does it: its methods are held in closures.
+        The same object, as :mod:`logging` does it: its methods are held in closures. A fork in the
+        middle of this thread's own write (a callable that forks): the child comes to its end, too.
         """
-        self._lock._at_fork_reinit()  # type: ignore[attr-defined]  # noqa: SLF001
-        self.busy = False
+        lock: Any = self._lock
+        mine = 0
+        if self.is_owned():
+            mine = lock._release_save()[0] - 1  # noqa: SLF001 - less the one of `hold`
+        lock._at_fork_reinit()  # noqa: SLF001
+        for _ in range(mine):
+            lock.acquire()
+        self.busy = self.busy and mine > 0
         self.pending.clear()
