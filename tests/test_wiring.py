@@ -205,6 +205,22 @@ def test_configure_that_fails_half_way_changes_nothing(tmp_path, monkeypatch):
     assert 1 == written.event["a"]
 
 
+def test_a_sink_that_stays_is_not_closed(tmp_path):
+    """One that is given to the next configuration, too, goes on; its lines count once."""
+    sink = FileSink(tmp_path / "a.log")
+    with moved("closed.written") as by:
+        for event in "ab":
+            ctxlog.configure(sinks=[sink], stdlib=False)
+            ctxlog.get_logger("shop").info(event)
+        with pytest.raises(FileNotFoundError):
+            ctxlog.configure(sinks=[sink, tmp_path / "missing" / "b.log"])
+        assert not sink.is_closed
+        assert 2 == sink.written
+        ctxlog.shutdown()
+    assert sink.is_closed
+    assert {"closed.written": 2} == by
+
+
 class Fixed(logging.Logger):
     """A logger of the application's whose level is its own."""
 

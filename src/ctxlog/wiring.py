@@ -171,14 +171,15 @@ def configure(  # noqa: PLR0913 - the front door's contract: every option by nam
             open_doors(level=base, levels=by_name, stdlib=stdlib, structlog=structlog,
                        warned=warnings, uncaught=uncaught)  # fmt: skip
     except BaseException:  # nothing has changed; what was opened for it goes
-        replace_all(opened)
+        current = () if runtime.pipeline is None else runtime.pipeline.sinks
+        replace_all(sink for sink in opened if sink not in current)
         raise
     if "ctxlog.sampling.tail" in sys.modules:
         exits.call_first(_close_samplers_at_exit)
     if before is not None:
         end = monotonic() + exits.longest(sink.stop_seconds for sink in before.sinks)
         _close_samplers(end, before.configured, chain)
-        replace_all(before.sinks)
+        replace_all(sink for sink in before.sinks if sink not in opened)
 
 
 @contextmanager

@@ -632,6 +632,32 @@ def test_a_stuck_sink_does_not_hold_up_the_exit(tmp_path: Path):
     assert 1 == json.loads(err)["ctxlog.dropped.unknown"]
 
 
+def test_ctrl_c_at_the_exit_gives_up_one_queue(tmp_path: Path):
+    """The one it waits for is counted, and that is said; what waits in others is written."""
+    path = tmp_path / "lines"
+    code = """
+inside = threading.Event()
+def stuck(_):
+    inside.set()
+    time.sleep(600)
+ctxlog.configure(sinks=[
+    {"target": stuck, "queue": {"stop_seconds": 500, "batch_seconds": 0}},
+    *({"target": path, "queue": {"stop_seconds": 500, "batch_seconds": 60}} for _ in range(4)),
+])
+log.info("x")
+inside.wait()
+wait = runtime.pipeline.sinks[0].changed.wait
+def pressed(timeout=None):
+    runtime.pipeline.sinks[0].changed.wait = wait
+    raise KeyboardInterrupt
+runtime.pipeline.sinks[0].changed.wait = pressed
+"""
+    process = start(HEAD + code, path)
+    _, err = process.communicate(timeout=60)
+    assert (0, 1) == (process.returncode, json.loads(err)["ctxlog.dropped.unknown"])
+    assert ["x"] * 4 == said(path)
+
+
 def test_sigterm_writes_what_is_queued(tmp_path: Path):
     """With ``drain_on`` the lines are out, and the process ends by the signal as it would have."""
     path = tmp_path / "lines"

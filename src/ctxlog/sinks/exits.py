@@ -118,4 +118,7 @@ def stop_all() -> None:
     queues = [(queue, queue.stop_seconds or 0.0) for queue in list(_queues)]
     end = monotonic() + max((seconds for _, seconds in queues), default=0.0)
     for queue, seconds in queues:
-        queue.stop(min(seconds, max(0.0, end - monotonic())))
+        try:
+            queue.stop(min(seconds, max(0.0, end - monotonic())))
+        except KeyboardInterrupt:  # given up by hand: it is counted; the others have their time
+            queue.stop(0.0)
