@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import io
+import logging
 import os
 import signal
 import sys
@@ -243,6 +244,26 @@ def test_lines_of_its_own_wait():
     made.inner = ["b", "c"]
     made.write("a")
     assert (["a", "b", "c"], 3, 0) == (made.lines, made.written, made.failed)
+
+
+@pytest.mark.parametrize("timeout", [None, 60])
+@pytest.mark.parametrize("kind", ["stream", "file", "handler"])
+def test_a_flush_in_the_middle_of_a_write(kind, timeout, tmp_path):
+    """What a signal handler has logged waits for the write it interrupts: it is not out yet."""
+    stream = {"file": tmp_path / "lines", "stream": io.StringIO()}.get(kind, logging.NullHandler())
+    said: list[bool] = []
+
+    def interrupting() -> None:
+        log = ctxlog.get_logger("shop")
+        said.append(ctxlog.flush(timeout))
+        log.info("last words")
+        said.append(ctxlog.flush(timeout))
+
+    with configured(sinks=[stream]):
+        only_sink().between_lines(interrupting)
+        said.append(ctxlog.flush(timeout))
+        assert 1 == only_sink().written
+    assert [True, False, True] == said
 
 
 def test_lines_that_wait_are_not_lost_by_a_failure(original):

@@ -102,7 +102,7 @@ class HandlerSink(Sink):
     def flush(self, timeout: float | None = None) -> bool:
         """Flush the handler."""
         self.handler.flush()
-        return True
+        return super().flush(timeout)
 
 
 def record_of(event: dict[str, Any]) -> logging.LogRecord:

@@ -243,8 +243,11 @@ class Sink:
         next(self._failed)
 
     def flush(self, timeout: float | None = None) -> bool:
-        """Push out what is buffered; ``True`` when all of it is out."""
-        return True
+        """Push out what is buffered; ``True`` when all of it is out.
+
+        It is not where this has interrupted a write that later lines wait for.
+        """
+        return not self.pending
 
     def hurry(self, *, on: bool) -> None:
         """Begin with what a flush or a stop will wait for: others are waited for first."""

@@ -99,7 +99,7 @@ class StreamSink(Sink):
         flush = getattr(self.target_stream, "flush", None)
         if flush is not None:
             flush()
-        return True
+        return super().flush(timeout)
 
 
 def _bytes(line: bytes | str) -> bytes:
