@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import logging
+import logging.handlers
 import os
 import signal
 import subprocess
@@ -26,6 +28,7 @@ from ctxlog.runtime import runtime
 from ctxlog.sampling import Tail
 from ctxlog.signals import drain_on, reopen, reopen_on
 from ctxlog.sinks.call import CallSink
+from ctxlog.sinks.handler import HandlerSink
 from ctxlog.sinks.notices import say_lost
 from ctxlog.sinks.queue import QueueSink
 from ctxlog.sinks.queue_options import POLICIES, QueueOptions
@@ -78,6 +81,45 @@ def test_a_stop_that_runs_out_of_time_counts(gate: Gate):
     assert 1 == queue.counts()["dropped.closed"]
     assert not queue.stop(LONG)
     assert queue.flush(LONG)
+
+
+def test_a_flush_reaches_what_is_behind_a_queue():
+    """What a handler keeps back is pushed out, and what a coroutine function has in hand awaited."""
+    out = io.StringIO()
+    keeping = logging.handlers.MemoryHandler(100, target=logging.StreamHandler(out))
+    lines: list[str] = []
+
+    async def slowly(line: str) -> None:
+        await asyncio.sleep(0.01)
+        lines.append(line)
+
+    async def serve() -> None:
+        sinks = [{"target": target, "queue": {"batch_seconds": 0}} for target in (keeping, slowly)]
+        ctxlog.configure(sinks=sinks, renderer="json", stdlib=False)
+        log = ctxlog.get_logger("shop")
+        log.info("one")
+        assert await asyncio.to_thread(ctxlog.flush, LONG)
+        assert (1, 1) == (out.getvalue().count("one"), len(lines))
+        log.info("two")
+        assert await asyncio.to_thread(ctxlog.shutdown, LONG)
+        assert (1, 2) == (out.getvalue().count("two"), len(lines))
+
+    asyncio.run(serve())
+
+
+def test_a_flush_of_what_is_behind_a_queue_keeps_its_time(gate: Gate):
+    """A handler that does not come back from its flush is waited for no longer than asked."""
+
+    class Stuck(logging.NullHandler):
+        def flush(self) -> None:
+            gate("flush")
+
+    queue = QueueSink(HandlerSink(Stuck()), QueueOptions(batch_seconds=0.0))
+    queue.write({"event": "x"})
+    assert not queue.flush(0.05)
+    assert not queue.stop(0.05)
+    gate.opened.set()
+    assert 1 == queue.written
 
 
 def test_the_given_up_writer_counts_no_more_and_closes(gate: Gate):

@@ -105,6 +105,7 @@ class CoroutineSink(Sink):
 
     kind = "coroutine"
     keeps_time = True
+    keeps_lines = True
     stop_seconds: float | None = STOP
 
     def __init__(

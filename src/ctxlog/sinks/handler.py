@@ -31,6 +31,7 @@ class HandlerSink(Sink):
 
     kind = "handler"
     wants_event = True
+    keeps_lines = True
 
     def __init__(self, handler: logging.Handler, *, renderer: Any = None, **options: Any) -> None:
         super().__init__(**options)

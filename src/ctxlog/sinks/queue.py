@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from ctxlog.sinks import exits
 from ctxlog.sinks.native import get_ident
+from ctxlog.sinks.stopping import in_time
 from ctxlog.sinks.writer import Writer
 
 if TYPE_CHECKING:
@@ -109,7 +110,7 @@ class QueueSink(Writer):
     # -- flush, stop ------------------------------------------------------------------------------
 
     def flush(self, timeout: float | None = None) -> bool:
-        """Wait until all that waits now is written or counted.
+        """Wait until all that waits now is written or counted, and flush the sink.
 
         Args:
             timeout: seconds to wait at the most, ``None``: as long as it takes.
@@ -120,6 +121,15 @@ class QueueSink(Writer):
         if get_ident() == self._writer():
             return False
         end = None if timeout is None else self.clock() + timeout
+        return self._wait_for_writer(end) and self._flush_sink(end)
+
+    def _flush_sink(self, end: float | None) -> bool:
+        if not self.inner.keeps_lines:
+            return True
+        until = None if end is None else monotonic() + max(0.0, end - self.clock())
+        return in_time(self.inner, self.inner.flush, "errors.flush", until)
+
+    def _wait_for_writer(self, end: float | None) -> bool:
         with self.guard:
             ticket = self._ticket()
             self._urgent += 1
@@ -158,16 +168,16 @@ class QueueSink(Writer):
             self.changed.notify_all()
             if not self._idle():
                 self._ring()
-            in_time = True
-            while in_time and not self._idle() and not self._closed:
-                in_time = self._wait(end)
+            done = True
+            while done and not self._idle() and not self._closed:
+                done = self._wait(end)
             if not self._closed:
                 self._close_queue()
-            while in_time and self._alive and get_ident() != self._writer():
-                in_time = self._wait(end)
+            while done and self._alive and get_ident() != self._writer():
+                done = self._wait(end)
         self._late_all()
         self._say_rest()
-        return in_time and not self._stuck
+        return done and not self._stuck and self._flush_sink(end)
 
     def _idle(self) -> bool:
         return not (self.depth or self._noticing or self._owes_notice())

@@ -47,6 +47,8 @@ class Sink:
     chunk_bytes = 0
     #: ``flush`` and ``stop`` return within their timeout by themselves.
     keeps_time = False
+    #: A line that was written may not be out: only a flush says so, behind a queue, too.
+    keeps_lines = False
     #: Seconds to be stopped in when another configuration takes over; ``None``: as it takes.
     stop_seconds: float | None = None
     #: How often lines that came while others that had waited were written are written, too.

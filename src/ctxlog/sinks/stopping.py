@@ -30,7 +30,7 @@ def flush_all(sinks: Iterable[Sink], timeout: float | None = None) -> bool:
     for sink in sinks:
         sink.hurry(on=True)
     try:
-        done = [_in_time(sink, sink.flush, "errors.flush", end) for sink in sinks]
+        done = [in_time(sink, sink.flush, "errors.flush", end) for sink in sinks]
     finally:
         for sink in sinks:
             sink.hurry(on=False)
@@ -64,7 +64,7 @@ def _close(ends: Iterable[tuple[Sink, float | None]]) -> bool:
     for sink, _ in ends:
         sink.hurry(on=True)  # for good: it does not come back
     for sink, end in ends:
-        stopped = _in_time(sink, sink.stop, "errors.close", end)
+        stopped = in_time(sink, sink.stop, "errors.close", end)
         try:
             if stopped or sink.keeps_time:  # else it is being written to, and would not close
                 sink.close()
@@ -95,7 +95,7 @@ def closed() -> dict[str, int]:
     return counts
 
 
-def _in_time(
+def in_time(
     sink: Sink, act: Callable[[float | None], bool], counter: str, end: float | None
 ) -> bool:
     """Call ``act`` with the time that is left, aside if it may not keep to it by itself.
