@@ -29,6 +29,8 @@ import ctxlog
 from ctxlog.adapters.otel import records
 from ctxlog.adapters.otel.sink import OtelSink
 from ctxlog.errors import CtxlogWarning, UsageError
+from ctxlog.sinks.queue import QueueSink
+from ctxlog.sinks.queue_options import QueueOptions
 from tests.adapters.otel.accounting import wait_for
 from tests.adapters.otel.receiver import (
     Received,
@@ -691,3 +693,19 @@ def test_the_resource_of_the_tracer_is_that_of_the_lines(monkeypatch: pytest.Mon
     assert ("traced", [1, 2]) == (lines[0]["service.name"], lines[0]["a"])
     assert "traced" == kept.get_finished_logs()[0].resource.attributes["service.name"]
     assert not any(name.startswith("telemetry.") for name in lines[0])
+
+
+def test_a_provider_behind_a_queue_is_flushed():
+    """What it batches is out when a flush, or a stop, says so."""
+    flushed: list[int] = []
+
+    class Batching(LoggerProvider):
+        def force_flush(self, timeout_millis: int = 30_000) -> bool:
+            flushed.append(timeout_millis)
+            return True
+
+    queue = QueueSink(OtelSink(Batching()), QueueOptions(batch_seconds=0.0))
+    queue.write({"event": "x", "logger": "shop", "level": "info"})
+    assert queue.flush(60)
+    assert queue.stop(60)
+    assert [True, True] == [50_000 < milliseconds <= 60_000 for milliseconds in flushed]

@@ -171,6 +171,7 @@ class OtlpSink(OtelSink):
     """Lines to a provider of our own, each accounted for."""
 
     kind = "otlp"
+    keeps_lines = False  # its own queue sees to that
 
     def __init__(self, provider: Any, ledger: Ledger, **options: Any) -> None:
         super().__init__(provider, **options)

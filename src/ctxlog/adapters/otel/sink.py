@@ -69,6 +69,7 @@ class OtelSink(Sink):
     wants_event = True
     wants_level = True
     copies = True
+    keeps_lines = True
     #: What comes is a notice of the queue's in front: no line that anybody logged.
     noticing = False
 
