@@ -27,7 +27,7 @@ from ctxlog.sinks.stopping import close_all, flush_all, replace_all, within
 from ctxlog.telemetry import otlp_sinks, told_resource
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Generator, Iterable, Mapping
     from typing import Literal, Never
 
     from ctxlog.redact import Redaction
@@ -183,7 +183,7 @@ def configure(  # noqa: PLR0913 - the front door's contract: every option by nam
 
 
 @contextmanager
-def _all_or_nothing() -> Iterator[None]:
+def _all_or_nothing() -> Generator[None]:
     """Put back what is configured now if the block raises: a logger's own ``setLevel`` may."""
     strict, fields, redaction = policy.strict, get_resource(), border.redaction
     formats, baggage = wire.formats, wire.baggage
