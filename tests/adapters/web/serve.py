@@ -31,6 +31,11 @@ def uvicorn(app: Any, loop: str, fd: int) -> None:
     server.run(app, fd=fd, loop=loop, log_config=None, timeout_graceful_shutdown=5)
 
 
+def after(worker: Any, request: Any, environ: Any, response: Any) -> None:
+    """Say something where the server is done with a request."""
+    worker.log.info("after a request")
+
+
 def gunicorn(app: Any, worker: str, fd: int) -> None:
     """Serve under gunicorn, one worker of a kind."""
     from gunicorn.app.base import BaseApplication
@@ -44,6 +49,7 @@ def gunicorn(app: Any, worker: str, fd: int) -> None:
             if not os.environ.get("QUIET"):
                 self.cfg.set("accesslog", "-")
             self.cfg.set("control_socket_disable", True)
+            self.cfg.set("post_request", after)
 
         def load(self) -> Any:
             return app
