@@ -666,6 +666,35 @@ async def test_kopfs_own_events_are_posted_from_handlers(operators: int, lines: 
     assert not lines.of(level="error")
 
 
+async def test_a_thread_posts_to_the_operator_that_runs_not_to_one_that_has_ended(lines: Lines):
+    """One that is started again in the same process: what is left of the first does not count."""
+    left: list[ctxlog.Snapshot] = []  # holds the queue of the operator that it was taken in
+
+    async def run(there: Cluster, said: str) -> None:
+        registry = kopf.OperatorRegistry()
+
+        @kopf.on.event("widgets", registry=registry)
+        def seen(logger: Any, **_: Any) -> None:
+            left.append(ctxlog.snapshot())
+            ctxlog.get_logger("operator").info(said)
+
+        @kopf.on.create("widgets", registry=registry)
+        @kopf.on.resume("widgets", registry=registry)
+        def created(logger: Any, **_: Any) -> None:
+            thread = threading.Thread(target=logger.warning, args=(said,))
+            thread.start()
+            thread.join()
+
+        posting = {"posting__enabled": True, "posting__loggers": True}
+        async with operator(there, registry, **posting) as running:
+            await until(lambda: said in str([one.data for one in posts(there)]), running)
+
+    async with cluster() as there:
+        there.put(body(1))
+        for said in ("by the first", "by the second"):
+            await run(there, said)
+
+
 @pytest.mark.timeout(400)
 async def test_a_handler_whose_children_are_unfinished_closes_as_a_retry(lines: Lines):
     """Its own function has returned; it is run again because of them. Its line has what it bound."""

@@ -59,6 +59,7 @@ PARTS: tuple[tuple[str, str, frozenset[str], Callable[..., Any]], ...] = (
         frozenset({"request", "headers"}),
         around_review,
     ),
+    (f"{_CORE}.engines.posting", "poster", frozenset({"event_queue"}), posting.around_poster),
     ("kopf._cogs.clients.events", "post_event", frozenset({"ref"}), posting.around_post),
 )
 

@@ -30,18 +30,43 @@ if TYPE_CHECKING:
 #: kopf's variables that posting needs.
 VARIABLES = ("event_queue_var", "event_queue_loop_var", "settings_var")
 _queues: weakref.WeakKeyDictionary[Any, Any] = weakref.WeakKeyDictionary()
+_ended: weakref.WeakSet[Any] = weakref.WeakSet()
 _latest: Callable[[], Any] = type(None)
 
 
 def remember(queue: Any) -> None:
-    """Remember an operator's queue, and the loop that reads it, while it lives."""
+    """Remember an operator's queue, and the loop that reads it, while it runs."""
     global _latest  # noqa: PLW0603 - asked at each event: nearly always the same
     if queue is None or queue is _latest():
         return
     with suppress(TypeError, RuntimeError):  # another version's may not be held weakly
         _latest = weakref.ref(queue)
-        if queue not in _queues:
+        if queue not in _queues and queue not in _ended:
             _queues[queue] = weakref.ref(asyncio.get_running_loop())
+
+
+def forget(queue: Any) -> None:
+    """Forget the queue of an operator that has ended: whatever holds it, nobody reads it."""
+    with suppress(TypeError):
+        _ended.add(queue)
+        _queues.pop(queue, None)
+
+
+def around_poster(
+    original: Callable[..., Coroutine[Any, Any, Any]], state: State
+) -> Callable[..., Coroutine[Any, Any, Any]]:
+    """Wrap what reads an operator's queue for as long as it runs."""
+
+    async def poster(*args: Any, **kwargs: Any) -> Any:
+        queue = kwargs.get("event_queue")
+        if state.active:
+            remember(queue)
+        try:
+            return await original(*args, **kwargs)
+        finally:
+            forget(queue)
+
+    return poster
 
 
 def only() -> tuple[Any, Any] | None:
