@@ -155,7 +155,7 @@ def _install(trace_annotation: str | None, *, api_calls: bool) -> None:
     missing += _missing_of_lines()
     if missing:
         _log.warning(
-            "this version of kopf is not known: some lines have fewer fields",
+            "this version of kopf is not known: some lines have fewer fields, or come twice",
             missing=missing,
             **{"kopf.version": _version()},
         )
