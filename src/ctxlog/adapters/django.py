@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
 
-from ctxlog.adapters.exchange import KEY, failed, routed
+from ctxlog.adapters.exchange import KEY, failed, routed, spanned
 from ctxlog.carriers import extract
 from ctxlog.context.fields import CURRENT
 from ctxlog.entries import entry
@@ -64,6 +64,7 @@ def _unless_around(request: Any) -> AbstractContextManager[object]:
 
 
 def _tell_route(request: Any) -> None:
+    spanned()  # OpenTelemetry's middleware ends its span before the response starts
     path = getattr(getattr(request, "resolver_match", None), "route", None)
     if isinstance(path, str):
         routed(path if path.startswith(("/", "^")) else f"/{path}")

@@ -273,6 +273,13 @@ def routed(path: str) -> None:
         work.facts[ROUTE] = path
 
 
+def spanned() -> None:
+    """Tell the exchange of this context that its response is made in the span that is current."""
+    around = of_here()
+    if around is not None and around.instrumented:
+        around.note_span()
+
+
 def facts_of(method: object, path: object) -> dict[str, object]:
     """Return what a request says of itself, no longer than a line bears."""
     facts: dict[str, object] = {}

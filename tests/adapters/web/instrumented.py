@@ -66,6 +66,33 @@ def by_fastapi(first: str, headers: dict[str, str]) -> None:
     asyncio.run(app(scope, receive, send))
 
 
+def by_django(_: str, headers: dict[str, str]) -> None:
+    """Ask an application of Django, whose middlewares have an order of their own."""
+    import django
+    from django.conf import settings
+    from django.core.wsgi import get_wsgi_application
+    from django.http import HttpRequest, HttpResponse
+    from django.urls import path
+    from opentelemetry.instrumentation.django import DjangoInstrumentor
+    from werkzeug.test import Client
+
+    from ctxlog.adapters.wsgi import Middleware
+
+    def view(_: HttpRequest) -> HttpResponse:
+        return HttpResponse(handle())
+
+    settings.configure(
+        ROOT_URLCONF=(path("x", view),),
+        ALLOWED_HOSTS=["*"],
+        MIDDLEWARE=["ctxlog.adapters.django.Middleware"],
+        LOGGING_CONFIG=None,
+    )
+    DjangoInstrumentor().instrument()
+    django.setup()
+    application: Any = get_wsgi_application()
+    Client(Middleware(application)).get("/x", headers=headers).close()
+
+
 def main(by: str, first: str, inbound: str) -> None:
     """Ask once; print the server's spans and all lines."""
     exporter, out = InMemorySpanExporter(), io.StringIO()
@@ -76,7 +103,7 @@ def main(by: str, first: str, inbound: str) -> None:
     headers = {"x-request-id": "r-1"}
     if inbound:
         headers["traceparent"] = inbound
-    {"flask": by_flask, "fastapi": by_fastapi}[by](first, headers)
+    {"flask": by_flask, "fastapi": by_fastapi, "django": by_django}[by](first, headers)
     ended: list[Any] = [*exporter.get_finished_spans()]
     spans = [
         {
@@ -86,7 +113,7 @@ def main(by: str, first: str, inbound: str) -> None:
             "parent": f"{span.parent.span_id:016x}" if span.parent else None,
         }
         for span in ended
-        if span.name == "GET /x"
+        if span.name in {"GET /x", "GET x"}
     ]
     sys.stdout.write(
         json.dumps([spans, [json.loads(line) for line in out.getvalue().splitlines()]])
