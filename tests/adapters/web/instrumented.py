@@ -79,7 +79,7 @@ def by_django(_: str, headers: dict[str, str]) -> None:
     from ctxlog.adapters.wsgi import Middleware
 
     def view(_: HttpRequest) -> HttpResponse:
-        return HttpResponse(handle())
+        return HttpResponse(handle().encode())
 
     settings.configure(
         ROOT_URLCONF=(path("x", view),),
