@@ -11,6 +11,7 @@ from __future__ import annotations
 from itertools import islice
 
 from ctxlog.errors import UsageError, uncalled
+from ctxlog.objects import mask_parts
 from ctxlog.texts import BOUND_CHARS, MASK, NAME_CHARS, cut, mro_of, name_of, type_name
 from ctxlog.walk import SHORT, Walk, foreign_pairs, is_mapping, unused
 
@@ -61,6 +62,10 @@ class Freeze(Walk):
     def ended(self, out: list[object]) -> tuple[object, ...]:
         """Return what nobody can change."""
         return tuple(out)
+
+    def mask_parts(self, out: dict[str, object]) -> None:
+        """Mask a Secret's parts, where names are."""
+        mask_parts(out, self.mask)
 
     def secret(self, value: object) -> object:
         """Keep it: it is a mask wherever it is written."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import UserList, deque
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ctxlog.counting import counters
 from ctxlog.limits import DEFAULT_LIMITS
 from ctxlog.names import EVENT
 from ctxlog.objects import is_model
-from ctxlog.parts import parts_of
+from ctxlog.parts import error_text, may_show, parts_of
 from ctxlog.plain import plain
 from ctxlog.texts import bytes_text, mro_of, safe_str
 from ctxlog.values import Lazy
@@ -98,10 +99,16 @@ def shown(value: Any, value_of: ValueOf) -> Any:
         return value_of("", value)
     if any(base is UserList for base in mro_of(kind)):  # an ABC: asking it runs others' code
         return value_of("", value)
+    if issubclass(kind, BaseException):
+        return _error(value, value_of) if may_show(value) else value
     if parts_of(value) is not None:
         masked = value_of("", value)
         return value if masked == plain(value, DEFAULT_LIMITS) else masked
     return value
+
+
+def _error(error: BaseException, value_of: ValueOf) -> str:
+    return error_text(error, TEXT, lambda args: plain(args, DEFAULT_LIMITS), partial(value_of, ""))
 
 
 def _computed(value: Any) -> Any:

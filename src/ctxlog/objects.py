@@ -12,6 +12,13 @@ if TYPE_CHECKING:
 SECRET_KINDS = frozenset({"Secret", "SecretList"})
 KIND, BESIDE_KIND = "kind", frozenset({"data", "items"})
 SECRET_PARTS = frozenset({*BESIDE_KIND, "string_data", "stringData"})
+#: What nobody reads of any object, or what keeps all of it: how the names end.
+HIDDEN = (
+    "managedFields",
+    "managed_fields",
+    "last-applied-configuration",
+    "last-handled-configuration",
+)
 #: What the clients' dynamic parts return; they have ``to_dict``.
 DYNAMIC = frozenset(
     f"{library}.dynamic.resource.{name}"
@@ -43,6 +50,16 @@ def may_be_one(fields: Collection[str]) -> bool:
         (True, False)
     """
     return KIND in fields and not BESIDE_KIND.isdisjoint(fields)
+
+
+def hides(name: str) -> bool:
+    """Say whether a name hides its value in any object; for where no redaction is known.
+
+    Example:
+        >>> hides("managedFields"), hides("kubectl.kubernetes.io/last-applied-configuration")
+        (True, True)
+    """
+    return name.endswith(HIDDEN)
 
 
 def mask_parts(body: dict[str, object], mask: str) -> None:

@@ -1,5 +1,7 @@
 """Parts: what an object's own text shows of it, told by its class; a text would hide their names.
 
+So with what an exception was raised with: its text is that of its arguments.
+
 Told without importing what made the class: dataclasses, attrs, pydantic, namespaces.
 
 >>> from types import SimpleNamespace
@@ -9,7 +11,7 @@ Told without importing what made the class: dataclasses, attrs, pydantic, namesp
 
 from __future__ import annotations
 
-from ctxlog.texts import mro_of, type_path
+from ctxlog.texts import mro_of, safe_str, type_path
 from ctxlog.walk import attribute
 
 TYPE_CHECKING = False
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 
     _Pairs: TypeAlias = list[tuple[object, object]]
     _Reader: TypeAlias = Callable[[Any], _Pairs]
+    _Walk: TypeAlias = Callable[[tuple[object, ...]], Any]
 
 #: Classes whose text shows all their attributes.
 NAMESPACES = frozenset({"types.SimpleNamespace", "argparse.Namespace"})
@@ -117,3 +120,51 @@ def _is_theirs(kind: type, modules: frozenset[str], *methods: str) -> bool:
         if owner.__module__.partition(".")[0] not in modules:
             return False
     return True
+
+
+_SAFE = frozenset({str, int, float, bool, type(None), bytes})
+_args_of: Callable[[BaseException], tuple[object, ...]] = BaseException.__dict__["args"].__get__
+
+
+def error_text(error: BaseException, limit: int, bare: _Walk, masked: _Walk) -> str:
+    """Return an exception's text; if it would show a secret, that of its masked arguments.
+
+    A class with a text of its own says itself what is shown. Never raises, if the walks do not.
+
+    Args:
+        error: the exception.
+        limit: characters of the text.
+        bare: walks over its arguments.
+        masked: the same, and masks what is secret.
+
+    Example:
+        >>> masked = lambda args: ["***" for _ in args]
+        >>> error_text(ValueError({"token": "t"}), 99, list, masked)
+        '***'
+        >>> error_text(KeyError("a"), 99, list, masked)
+        "'a'"
+    """
+    if may_show(error):
+        args = _args_of(error)
+        hidden = masked(args)
+        if hidden != bare(args):
+            return safe_str(hidden[0] if len(args) == 1 else tuple(hidden), limit)
+    return safe_str(error, limit)
+
+
+def may_show(error: BaseException) -> bool:
+    """Say whether an exception's text is that of arguments which may hold a secret.
+
+    Example:
+        >>> may_show(ValueError("no")), may_show(ValueError("no", {}))
+        (False, True)
+    """
+    for argument in _args_of(error):
+        if type(argument) not in _SAFE:
+            break
+    else:
+        return False
+    for base in mro_of(type(error)):
+        if "__str__" in base.__dict__:
+            return base is BaseException or base is KeyError
+    return False

@@ -5,19 +5,24 @@ Loaded with the first such value, or by what makes lines: who binds texts and nu
 
 from __future__ import annotations
 
+from functools import partial
 from itertools import islice
 
-from ctxlog.objects import DYNAMIC, SECRET_KINDS
-from ctxlog.parts import parts_of
+from ctxlog.objects import DYNAMIC, SECRET_KINDS, hides
+from ctxlog.parts import error_text, parts_of
 from ctxlog.texts import bytes_text, mro_of, safe_repr, safe_str, type_name, type_path
 from ctxlog.walk import attribute, foreign_pairs, is_mapping
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from typing import Any
 
     from ctxlog.walk import Handler, Walk
+
+
+#: Levels that are looked through of what an exception was raised with.
+ERROR_DEPTH = 8
 
 
 def _secret(walk: Walk, value: object, _room: int) -> object:
@@ -83,8 +88,21 @@ def _bytes(walk: Walk, value: Any, _room: int) -> object:
     return walk.text(bytes_text(value, walk.text_limit))
 
 
-def _exception(walk: Walk, value: Any, _room: int) -> object:
-    return walk.text(f"{type_name(type(value))}: {safe_str(value, walk.text_limit)}")
+def _exception(walk: Walk, value: Any, room: int) -> object:
+    bare = partial(_arguments, walk, room, None)
+    masked = partial(_arguments, walk, room, walk.is_secret or hides)
+    text = error_text(value, walk.text_limit, bare, masked)
+    return walk.text(f"{type_name(type(value))}: {text}")
+
+
+def _arguments(
+    walk: Walk, room: int, is_secret: Callable[[str], bool] | None, args: tuple[object, ...]
+) -> object:
+    before, walk.is_secret = walk.is_secret, is_secret
+    try:
+        return walk.sequence(args, args, len(args), max(room, ERROR_DEPTH))
+    finally:
+        walk.is_secret = before
 
 
 def _printed(walk: Walk, value: Any, _room: int) -> object:

@@ -10,7 +10,6 @@ import re
 
 from ctxlog.errors import UsageError, choices
 from ctxlog.freeze_walk import DEPTH, Freeze
-from ctxlog.objects import mask_parts
 from ctxlog.texts import encodable, name_of
 from ctxlog.values import MASK, SCALARS
 
@@ -334,15 +333,6 @@ def _compiled(given: object) -> tuple[re.Pattern[str], ...]:
     return tuple(patterns)
 
 
-class _FreezeMasked(Freeze):
-    """The walk for what leaves the process."""
-
-    __slots__ = ()
-
-    def mask_parts(self, out: dict[str, object]) -> None:
-        mask_parts(out, self.mask)
-
-
 def frozen_masked(
     value: object, is_secret: Callable[[str], bool], mask: str = MASK, where: str | None = None
 ) -> object:
@@ -358,6 +348,6 @@ def frozen_masked(
         >>> frozen_masked({"a": [1], "b": 2}, "b".__eq__)
         {'a': (1,), 'b': '[redacted]'}
     """
-    walk = _FreezeMasked()
+    walk = Freeze()
     walk.is_secret, walk.mask, walk.where = is_secret, mask, where
     return walk.safely(value, DEPTH)

@@ -12,7 +12,18 @@ from __future__ import annotations
 
 import sys
 
-from ctxlog.texts import encodable, mro_of, safe_repr, safe_str, type_path, without_middle
+from ctxlog.freeze_walk import frozen
+from ctxlog.parts import error_text, may_show
+from ctxlog.redact import Redaction, frozen_masked
+from ctxlog.texts import (
+    REPR_CHARS,
+    encodable,
+    mro_of,
+    safe_repr,
+    safe_str,
+    type_path,
+    without_middle,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -121,7 +132,7 @@ def describe(
     name = type_path(type(exc))
     fields: dict[str, object] = {
         "exception.type": name,
-        "exception.message": encodable(safe_str(exc, MESSAGE_CHARS)),
+        "exception.message": encodable(_said(exc, MESSAGE_CHARS)),
         "exception.stacktrace": "",
         "error.type": name,
     }
@@ -193,7 +204,18 @@ def _members(group: BaseException, left: list[int], depth: int) -> list[object]:
 
 
 def _brief(exc: BaseException) -> dict[str, str]:
-    return {"type": type_path(type(exc)), "message": encodable(safe_str(exc))}
+    return {"type": type_path(type(exc)), "message": encodable(_said(exc))}
+
+
+def _said(exc: BaseException, limit: int = REPR_CHARS) -> str:
+    return error_text(exc, limit, frozen, _masked)
+
+
+def _masked(args: tuple[object, ...]) -> object:
+    return frozen_masked(args, _redaction.is_secret)
+
+
+_redaction = Redaction()
 
 
 def _more(count: int, at_least: bool = False) -> str:  # noqa: FBT001, FBT002 - one word of the mark
@@ -230,11 +252,26 @@ def _printed(exc: BaseException, parts: list[BaseException], frames: int) -> str
         printed = traceback.TracebackException(
             type(exc), exc, _traceback_of(exc), limit=limit, compact=True
         )
+        if any(map(may_show, parts)):
+            _mask(printed, exc)
         lines = _chained(printed) or printed.format()
         text = "".join(lines).removesuffix("\n")
     except Exception:  # noqa: BLE001 - a property raises, or a SyntaxError's line number is a text
         return None
     return f"[the last {frames} frames of each traceback]\n{text}" if long else text
+
+
+def _mask(printed: Any, exc: BaseException | None) -> None:
+    """Put what may be shown of an exception, and of those it comes from, in place of its text."""
+    if exc is None or printed is None:
+        return
+    if may_show(exc):
+        printed._str = _said(exc, MESSAGE_CHARS)  # noqa: SLF001 - there is no other way to say it
+    _mask(printed.__cause__, _cause_of(exc))
+    _mask(printed.__context__, _context_of(exc))
+    if printed.exceptions is not None:
+        for inner, member in zip(printed.exceptions, _members_of(exc), strict=False):
+            _mask(inner, member)
 
 
 def _chained(printed: TracebackException) -> list[str]:

@@ -285,3 +285,67 @@ def test_whatever_was_on_lines_before_a_secret_given_one_by_one_is_masked(before
     for event in written.events:
         if event.get("kind") == "Secret":
             assert NEEDLE not in str(event)
+
+
+def raised(error: BaseException, *, cause: BaseException | None = None) -> BaseException:
+    """Return an exception as one that was caught."""
+    try:
+        raise error from cause
+    except BaseException as caught:  # noqa: BLE001 - it is looked at
+        return caught
+
+
+class ToldError(Exception):
+    """Says itself what is shown."""
+
+    def __str__(self) -> str:
+        return f"told {len(self.args)}"
+
+
+ERRORS: dict[str, Callable[[Any], BaseException]] = {
+    "alone": ValueError,
+    "beside": lambda body: RuntimeError("could not handle", body),
+    "key": KeyError,
+    "cause": lambda body: raised(RuntimeError("outer"), cause=ValueError(body)),
+    "group": lambda body: ExceptionGroup("several", [ValueError(body), LookupError("x", [body])]),
+    "told": ToldError,
+}
+
+
+@pytest.mark.parametrize("body", [BODY, models(client)[0], {"password": NEEDLE}],
+                         ids=["dict", "model", "password"])  # fmt: skip
+@pytest.mark.parametrize("kind", ERRORS)
+def test_an_exception_that_was_raised_with_a_secret_shows_none_of_it(kind: str, body: Any):
+    """Its text is its arguments': in the message, the traceback, the causes, in groups."""
+    error = ERRORS[kind](body)
+    with configured(stdlib=True) as written:
+        log = ctxlog.get_logger("t")
+        log.error("failed", exc_info=raised(error))
+        log.error("failed: %s", error, error=error)
+        log.error(error)
+        logging.getLogger("t").error("failed: %s %s", error, 1, exc_info=raised(error))
+        if "password" not in body if isinstance(body, dict) else True:
+            with ctxlog.scope(error=error):  # as it is bound nothing is known of names
+                log.error("failed")
+        try:
+            with ctxlog.operation("op"):
+                raise error
+        except type(error):
+            pass
+    text = written.getvalue().decode()
+    assert NEEDLE not in text
+    assert "nobody-sees-this" not in text
+    assert type(error).__name__ in written.events[0]["exception.stacktrace"]
+
+
+def test_an_exception_without_a_secret_keeps_its_text():
+    """As Python has it, whatever it was raised with."""
+    errors = [ValueError({"a": [1, 2]}), KeyError("k"), KeyError({"a": 1}), OSError(2, "no", "f"),
+              RuntimeError("x", (1,), {2}), ToldError({"password": NEEDLE})]  # fmt: skip
+    with configured() as written:
+        for error in errors:
+            ctxlog.get_logger("t").error("failed: %s", error, exc_info=error)
+    for error, line in zip(errors, written.events, strict=True):
+        assert f"failed: {error}" == line["event"]
+        assert str(error) == line["exception.message"]
+        assert line["exception.stacktrace"].endswith(f"{type(error).__name__}: {error}")
