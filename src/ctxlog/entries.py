@@ -150,7 +150,7 @@ class entry:  # noqa: N801 - reads as a function, like contextlib.suppress
 
     def __enter__(self) -> Self:
         frame = CURRENT.get()
-        if frame.parent is not None:
+        if frame.parent is not None and frame.parent.parent is not None:
             trim(frame)
         fields, carried = self.open(frame.fields)
         undo = enter_carried(carried)

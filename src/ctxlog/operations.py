@@ -185,7 +185,7 @@ class operation:  # noqa: N801 - reads as a function, like contextlib.suppress
 
     def __enter__(self) -> Self:
         frame = CURRENT.get()
-        if frame.parent is not None:
+        if frame.parent is not None and frame.parent.parent is not None:
             trim(frame)
         fields = self._begin(frame.fields)
         held: Any = fields.operation  # this run's: another may begin with this object meanwhile

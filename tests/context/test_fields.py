@@ -323,6 +323,12 @@ async def decorated_task(work: Callable[[], None]) -> None:
     work()
 
 
+def in_block(work: Callable[[], None]) -> None:
+    """Work in a scope that is a block."""
+    with scope(job="poll"):
+        work()
+
+
 def in_entry(work: Callable[[], None]) -> None:
     """Work in an entry."""
     with entry(), scope(step=1):
@@ -336,7 +342,9 @@ def in_operation(work: Callable[[], None]) -> None:
 
 
 @pytest.mark.parametrize(
-    "work", [decorated, decorated_task, in_entry, in_operation], ids=lambda work: work.__name__
+    "work",
+    [decorated, decorated_task, in_block, in_entry, in_operation],
+    ids=lambda work: work.__name__,
 )
 def test_work_that_arms_itself_again_inside_its_block_keeps_a_bounded_chain(work: Any) -> None:
     """Each callback or task starts in a copy of the last one's block: the first is let go of."""

@@ -73,6 +73,14 @@ class Frame:
         self.alone: Frame | None = None
 
 
+class Left(tuple[()]):
+    """What leaving a scope's frame undoes, once it has been left: nothing, as before."""
+
+    __slots__ = ()
+
+
+#: A block that begins above a frame with this is in a copy of one that has ended.
+LEFT = Left()
 EMPTY = Fields({})
 ROOT = Frame(EMPTY, None, None)
 CURRENT: ContextVar[Frame] = ContextVar("ctxlog", default=ROOT)
@@ -132,6 +140,8 @@ def trim(frame: Frame) -> None:
     each begins in a copy of the block of the one before, which nobody will leave there. Without an
     end to it the first one's fields would be kept as long as the last one runs.
     """
+    if frame.undo is LEFT:
+        frame.undo = ()  # once is enough for all that begins in this copy
     depth, kept, outermost = 0, frame, frame
     while frame.parent is not None:
         outermost = frame

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ctxlog.context.accessors import capture
-from ctxlog.context.fields import BOUND, CURRENT, Fields, Frame, leave, tell_bound, trim
+from ctxlog.context.fields import BOUND, CURRENT, LEFT, ROOT, Fields, Frame, leave, tell_bound, trim
 from ctxlog.context.raised import remember_own
 from ctxlog.freezing import freeze_fields
 
@@ -56,8 +56,11 @@ class scope:  # noqa: N801 - reads as a function, like contextlib.suppress
 
     def __enter__(self) -> Self:
         frame = _current()
+        if frame.undo is LEFT:  # a copy of a block that has ended: there may be many below it
+            trim(frame)
         below = frame.fields
-        values = {**below.values, **self._bound} if below.values else self._bound
+        values = below.values
+        values = values | self._bound if values else self._bound
         _set_current(Frame(Fields(values, below.ids, below.operation), frame, self))
         if BOUND:
             tell_bound(self._bound)
@@ -72,8 +75,9 @@ class scope:  # noqa: N801 - reads as a function, like contextlib.suppress
         frame = _current()
         if error is not None:
             remember_own(error, self)
-        if frame.owner is self and frame.parent is not None:  # as leave() would, without the call
-            _set_current(frame.parent)
+        if frame.owner is self:  # as leave() would, without the call
+            frame.undo = LEFT
+            _set_current(frame.parent or ROOT)
         else:
             leave(self)
 
@@ -88,10 +92,8 @@ class scope:  # noqa: N801 - reads as a function, like contextlib.suppress
         return below.with_values(self._bound), capture()
 
     def _again(self) -> scope:
-        frame = _current()
-        if frame.parent is not None:
-            trim(frame)
-        fresh = type(self).__new__(type(self))
+        kind = type(self)
+        fresh = kind.__new__(kind)
         fresh._bound = self._bound  # noqa: SLF001 - one of its own kind
         return fresh
 
