@@ -476,3 +476,15 @@ def test_what_is_held_when_the_interpreter_ends_is_written(sink: str):
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
     )
     assert ["held"] == [json.loads(line)["event"] for line in done.stderr.splitlines()]
+
+
+def test_long_texts_are_told_apart_and_not_kept():
+    """A text with data in it may be of any length, and there are thousands of them."""
+    burst = Burst(1, clock=lambda: 0.0)
+    with capture(processors=(burst,)) as lines:
+        for number in range(50):
+            for _ in range(2):
+                ctxlog.get_logger("shop").info("x" * 100_000 + str(number))
+    assert 50 == len(lines)
+    kept = sum(len(text) for key in burst._seen for text in key)
+    assert kept < 50 * 1_000

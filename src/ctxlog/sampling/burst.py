@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 #: Events that are told apart.
 MAX_EVENTS = 4_096
+#: Characters that are kept of what an event is known by; of a longer one a number tells the rest.
+KEY_CHARS = 512
 _bursts: WeakSet[Burst] = WeakSet()
 
 
@@ -83,7 +85,7 @@ class Burst:
         bound: int | None = None,
     ) -> MutableMapping[str, Any]:
         """Return the event, or drop it unless ``keep`` says so; there is no rate to bound."""
-        key = tuple(str(event.get(name)) for name in (names.LOGGER, names.LEVEL, names.EVENT))
+        key = tuple(_known_by(event.get(name)) for name in (names.LOGGER, names.LEVEL, names.EVENT))
         now = self._clock()
         with self._lock:
             seen = self._seen.pop(key, None)
@@ -100,6 +102,11 @@ class Burst:
             return event
         counters.add("dropped.burst")
         raise drop()
+
+
+def _known_by(value: object) -> str:
+    text = str(value)
+    return text if len(text) <= KEY_CHARS else f"{text[:KEY_CHARS]}{hash(text)}"
 
 
 def _in_child() -> None:
