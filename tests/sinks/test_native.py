@@ -118,6 +118,59 @@ def test_a_callable_that_lets_other_greenlets_go_on(when: str):
     assert "60 60 60\n" == finish(start(SWITCHING, when), 60.0)
 
 
+STREAM = """
+import os
+import gevent
+from gevent.fileobject import FileObjectPosix
+import ctxlog
+reading, writing = os.pipe()
+pipe = FileObjectPosix(writing, "wb", 0)
+ctxlog.configure(sinks=[pipe], renderer="json", uncaught=False)
+log = ctxlog.get_logger("shop")
+def work(name):
+    for number in range(100):
+        log.info("x" * 1_000, name=name, number=number)
+def read():
+    with FileObjectPosix(reading, "rb", 0) as file:
+        return file.readlines()
+reader = gevent.spawn(read)
+gevent.joinall([gevent.spawn(work, name) for name in "abcd"])
+pipe.close()
+lines = reader.get()
+print(len(lines), all(line.endswith(b"}\\n") for line in lines), ctxlog.counters().get("dropped.reentrant"))
+"""
+
+
+def test_a_stream_that_lets_other_greenlets_go_on():
+    """They wait for it as threads do; most of their lines were dropped as the stream's own."""
+    assert "400 True None\n" == finish(start(STREAM), 60.0)
+
+
+BARE = """
+from greenlet import getcurrent, greenlet
+import ctxlog, sys
+def switching(line):
+    lines.append("begun")
+    main.switch()
+    lines.append(line)
+lines, main = [], getcurrent()
+ctxlog.configure(sinks=[switching], renderer=lambda _, __, event: event["event"], uncaught=False)
+log = ctxlog.get_logger("shop")
+other = greenlet(log.info)
+other.switch("first")
+log.info("second")
+other.switch()
+other.switch()
+assert "gevent" not in sys.modules
+print(lines, ctxlog.counters().get("dropped.reentrant"))
+"""
+
+
+def test_greenlets_that_nobody_runs():
+    """None can be waited for: whose write is under way writes the others' lines after it."""
+    assert "['begun', 'first', 'begun', 'second'] None\n" == finish(start(BARE), 60.0)
+
+
 def test_a_thread_that_threading_does_not_know(monkeypatch: pytest.MonkeyPatch):
     """Where ``_thread`` is not the system's any more, a thread still starts, is known and ends."""
     monkeypatch.setattr("_thread.start_new_thread", None)

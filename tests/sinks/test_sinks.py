@@ -246,6 +246,19 @@ def test_lines_of_its_own_wait():
     assert (["a", "b", "c"], 3, 0) == (made.lines, made.written, made.failed)
 
 
+def test_a_greenlet_that_waits_too_long(monkeypatch):
+    """Its line is left to the one whose write is under way, which comes to it in the end."""
+    monkeypatch.setitem(sys.modules, "gevent", sys)
+    monkeypatch.setattr(sink, "let_greenlets_run", lambda: True)
+    monkeypatch.setattr(sink, "PATIENCE", 0.0)
+    made = Talking()
+    made.busy = True  # as another greenlet leaves it
+    made.write("a")
+    assert ([], ["a"]) == (made.lines, list(made.pending))
+    made.write_pending()
+    assert ["a"] == made.lines
+
+
 @pytest.mark.parametrize("timeout", [None, 60])
 @pytest.mark.parametrize("kind", ["stream", "file", "handler"])
 def test_a_flush_in_the_middle_of_a_write(kind, timeout, tmp_path):

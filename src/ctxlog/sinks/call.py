@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from functools import partial
 from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any
@@ -11,11 +10,10 @@ from typing import TYPE_CHECKING, Any
 from ctxlog.counting import counters
 from ctxlog.sinks import exits, last_resort
 from ctxlog.sinks.inside import INSIDE
-from ctxlog.sinks.sink import PENDING_MAX, Sink
+from ctxlog.sinks.sink import Sink
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
-    from types import FrameType
 
 #: Calls of one coroutine sink under way at once; past it lines go to the last resort.
 MAX_TASKS = 10_000
@@ -35,13 +33,10 @@ class CallSink(Sink):
 
     A thread waits for another one's call, but not for one that has been under way for
     :data:`PATIENCE` seconds: it may itself be waiting for this very thread (a callable that joins a
-    thread that logs). The line then fails here, and goes to the last resort. A greenlet whose line
-    comes while another one's call has switched away does not wait: the line is written by that one.
+    thread that logs). The line then fails here, and goes to the last resort.
     """
 
     kind = "call"
-    #: Those that wait are other greenlets': none of them came of writing another.
-    pending_turns = PENDING_MAX
 
     def __init__(self, target: Callable[[Any], object], **options: Any) -> None:
         super().__init__(**options)
@@ -65,19 +60,10 @@ class CallSink(Sink):
         return f"call {getattr(self.target, '__qualname__', type(self.target).__name__)}"
 
     def _postpone(self, line: Any) -> None:
-        if self._is_below():
+        if self._is_inside():
             counters.add("dropped.reentrant")
-        else:  # another greenlet's, on this very thread: the lock does not tell them apart
+        else:  # another greenlet's
             super()._postpone(line)
-
-    def _is_below(self) -> bool:
-        """Whether the call under way is one of those that the current one is made in."""
-        frame: FrameType | None = sys._getframe()  # noqa: SLF001 - the way to walk a stack
-        while frame is not None:
-            if frame.f_code is _WRITE and frame.f_locals.get("self") is self:
-                return True
-            frame = frame.f_back
-        return False
 
     def _write(self, line: Any) -> None:
         self._began = monotonic()
@@ -85,9 +71,6 @@ class CallSink(Sink):
             self.target(_for_people(line))
         finally:
             self._began = None
-
-
-_WRITE = CallSink._write.__code__  # noqa: SLF001 - its own
 
 
 def _left(began: float | None) -> float:

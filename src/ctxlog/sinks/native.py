@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+_MOMENT = 0.001
 _NAMES = ("start_new_thread", "allocate_lock", "RLock", "get_ident")
 
 
@@ -29,6 +30,20 @@ def _originals() -> Any:
 
 
 start_new_thread, allocate_lock, RLock, get_ident = _originals()
+
+
+def let_greenlets_run() -> bool:
+    """Let others of this thread run for a moment; false where that cannot be done.
+
+    Example:
+        >>> let_greenlets_run()
+        False
+    """
+    gevent = sys.modules.get("gevent")
+    if gevent is None or gevent.getcurrent() is gevent.get_hub():
+        return False
+    gevent.sleep(_MOMENT)
+    return True
 
 
 class Thread(Protocol):

@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+import sys
 from collections import deque
 from itertools import count
 from threading import RLock
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from ctxlog.counting import counted, counters
 from ctxlog.sinks import forking, last_resort
+from ctxlog.sinks.native import let_greenlets_run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from types import FrameType
 
     from ctxlog.sinks.native import Thread
     from ctxlog.types import Renderer
 
 #: Lines a sink keeps for itself while it is being re-entered on one thread.
 PENDING_MAX = 1_000
+#: How often lines that came while others that had waited were written are written, too.
+PENDING_TURNS = 3
+#: Seconds that a greenlet waits for another one's write.
+PATIENCE = 5.0
 
 
 class Sink:
@@ -51,8 +59,6 @@ class Sink:
     keeps_lines = False
     #: Seconds to be stopped in when another configuration takes over; ``None``: as it takes.
     stop_seconds: float | None = None
-    #: How often lines that came while others that had waited were written are written, too.
-    pending_turns = 3
     #: It was closed: what it opened has been given back.
     is_closed = False
     #: The thread that flushes it, or did so last, where a flush may not keep its time by itself.
@@ -121,7 +127,7 @@ class Sink:
         mine = False
         try:  # around the lock too: Ctrl-C right after it would leave it held for good
             self.acquire()  # bound methods: `with lock` takes twice as long on 3.13
-            if self.busy:
+            if self.busy and not self._waits_for_greenlet():
                 self._postpone(line)
             else:
                 mine = self.busy = True
@@ -174,6 +180,32 @@ class Sink:
         self.release()
         return True
 
+    def _waits_for_greenlet(self) -> bool:
+        """Wait for another greenlet's write, if it is one: the lock does not tell them apart.
+
+        Unless gevent had patched when the lock was made. False: what is under way is not over.
+        """
+        if "gevent" not in sys.modules or self._is_inside():
+            return False
+        end = monotonic() + PATIENCE
+        while self.busy:
+            if monotonic() >= end or not let_greenlets_run():
+                return False
+        return True
+
+    def _is_inside(self) -> bool:
+        """Whether the write under way is one that this call is made in: it is on its stack."""
+        frame: FrameType | None = sys._getframe()  # noqa: SLF001 - the way to walk a stack
+        while frame is not None and _is_ours(frame):  # this call itself
+            frame = frame.f_back
+        while frame is not None:
+            if _is_ours(frame):
+                own = frame.f_locals
+                if own.get("self") is self or own.get("sink") is self:
+                    return True
+            frame = frame.f_back
+        return False
+
     def _postpone(self, line: Any) -> None:
         if len(self.pending) >= PENDING_MAX:
             self.count_failure()
@@ -184,7 +216,7 @@ class Sink:
     def write_pending(self) -> None:
         """Write the lines that came meanwhile; nobody else hears of their failure."""
         last, written = len(self.pending), 0
-        turns = self.pending_turns
+        turns = PENDING_TURNS
         while self.pending:
             line = self.pending.popleft()
             if callable(line):  # from `between_lines`
@@ -284,3 +316,7 @@ class Sink:
             lock.acquire()
         self.busy = self.busy and mine > 0
         self.pending.clear()
+
+
+def _is_ours(frame: FrameType) -> bool:
+    return str(frame.f_globals.get("__name__")).startswith("ctxlog.sinks.")
