@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from typing import TYPE_CHECKING, Any
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import kopf
 import pytest
 
+from ctxlog.adapters.kopf import processes
 from tests.kubernetes.cluster import body, cluster, operator, until
 
 if TYPE_CHECKING:
@@ -87,3 +89,17 @@ async def test_an_error_that_does_not_travel_breaks_no_pool(lines: Lines):
         else:
             assert "raises" in closing["exception.stacktrace"], "where it was raised, over there"
     assert {"success"} == {x["outcome"] for x in lines.of(event="reconcile", handler="well")}
+
+
+async def test_the_object_logger_of_another_process_keeps_what_a_call_gives(lines: Lines):
+    """As kopf's own does; where it arrives, a plain adapter would put its own in place of it."""
+    from kopf._cogs.structs.bodies import Body
+    from kopf._core.actions.loggers import ObjectLogger
+
+    made = ObjectLogger(body=Body(body(1)), settings=kopf.OperatorSettings())  # type: ignore[arg-type]
+    arrived = pickle.loads(pickle.dumps(processes._portable(is_well, {"logger": made})))["logger"]
+    arrived.info("told", extra={"size": 3})
+    arrived.info("bare")
+    arrived.info("nothing", extra=None)
+    assert ["Widget/shop/w-1"] * 3 == [line["k8s.object.ref"] for line in lines]
+    assert 3 == lines.of(event="told")[0]["size"]

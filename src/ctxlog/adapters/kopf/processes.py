@@ -166,10 +166,19 @@ def _wanted(function: Callable[..., Any]) -> set[str] | None:
     return {parameter.name for parameter in parameters}
 
 
+class _ObjectLogger(logging.LoggerAdapter[logging.Logger]):
+    """Kopf's object logger over there: what a call gives stays beside the object's reference."""
+
+    def process(self, msg: Any, kwargs: Any) -> tuple[Any, Any]:
+        """Merge both, as kopf's does."""
+        kwargs["extra"] = {**(self.extra or {}), **(kwargs.get("extra") or {})}
+        return msg, kwargs
+
+
 def _adapter(logger: Any) -> Any:
     """Return an object logger that can be sent: the reference, without kopf's settings."""
     extra = getattr(logger, "extra", None) or {}
-    return logging.LoggerAdapter(
+    return _ObjectLogger(
         logging.getLogger(getattr(logger, "name", "kopf.objects")),
         {name: value for name, value in extra.items() if name != "settings"},
     )
