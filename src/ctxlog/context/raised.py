@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from ctxlog.context.fields import Fields, Frame
     from ctxlog.ids import TraceIds
 
-    #: What an exception holds, what it was raised under here, whose scopes it has yet to leave.
+    #: What an exception holds, what it was raised under here (``None``: the same), whose blocks
+    #: it has yet to leave.
     Left = tuple["Raised | None", "Raised | None", tuple[object, ...]]
 
 _KEY = "__ctxlog_raised__"
@@ -85,21 +86,24 @@ def remember(error: BaseException, fields: Fields, frame: Frame | None = None) -
     first = held.get(_KEY)
     known, here, around = _LEFT.get()
     frame = frame or CURRENT.get()
+    inside = frame.fields is not fields  # of a block that is not in this chain
     if not isinstance(first, Raised):
         if cancelled(error):
             return
         first = held[_KEY] = Raised(fields.values, fields.ids)
-        here = Raised(fields.values, fields.ids)
+        here = None
         if issubclass(type(error), BaseExceptionGroup):
             _remember_members(error, first)
-    elif known is not first or not _is_around(frame, fields, around):
+    else:
+        if known is first and not inside:
+            for number, owner in enumerate(around):
+                if owner is frame.owner:  # on its way out
+                    _LEFT.set((first, here, around[number + 1 :]))
+                    return
         # it comes from elsewhere (a job, another's future), or is raised here once more
-        if known is not first and _is_same_work(first, fields):
-            here = Raised(first.values, first.ids)
-        else:
-            here = Raised(fields.values, fields.ids)
-            first.shared = first.shared or not _is_same_work(first, fields)
-    inside = frame.fields is not fields  # of a block that is not in this chain
+        same = _is_same_work(first, fields)
+        first.shared = first.shared or not same
+        here = None if same and known is not first else Raised(fields.values, fields.ids)
     _LEFT.set((first, here, _owners(frame if inside else frame.parent)))
 
 
@@ -141,11 +145,6 @@ def _owners(frame: Frame | None) -> tuple[object, ...]:
         owners.append(frame.owner)
         frame = frame.parent
     return tuple(owners)
-
-
-def _is_around(frame: Frame, fields: Fields, owners: tuple[object, ...]) -> bool:
-    """Say whether these are the fields of a block that one of ``owners`` has."""
-    return frame.fields is fields and any(frame.owner is owner for owner in owners)
 
 
 def _is_same_work(raised: Raised, fields: Fields) -> bool:
@@ -222,11 +221,9 @@ def raised_under(error: BaseException) -> Iterator[Raised]:
         raised = _held_by(at).get(_KEY)
         if isinstance(raised, Raised):
             known, here, _ = _LEFT.get()
-            if known is raised and here is not None:
-                yield here
-                if here.values is not raised.values:
-                    yield raised
-            else:
+            if known is raised:
+                yield here or Raised(raised.values, raised.ids)  # here it is not another's
+            if known is not raised or here is not None:
                 yield raised
         elif issubclass(type(at), BaseExceptionGroup):
             raised = _shared_by_members(at)
