@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import inspect
 import queue
 import subprocess
 import sys
 import threading
+import weakref
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import copy_context
 from typing import Any
@@ -227,6 +229,29 @@ def test_an_async_queue_keeps_its_manners():
                 assert (True, {"a": 1}) == (item in (1, 2), get_context())
             with pytest.raises(asyncio.QueueEmpty):
                 jobs.receive_nowait()
+
+    asyncio.run(main())
+
+
+def test_an_async_queue_keeps_no_item_alive_that_was_taken():
+    """A worker that waits for the next one does not hold the last one's item or context."""
+
+    class Item:
+        """Something large."""
+
+    async def main() -> None:
+        for take in ("get", "receive", "receive_nowait"):
+            jobs: queues.AsyncQueue[Item] = queues.AsyncQueue()
+            item = Item()
+            alive = weakref.ref(item)
+            await jobs.put(item)
+            del item
+            taken = getattr(jobs, take)()
+            if take != "receive_nowait":
+                taken = await taken
+            del taken
+            gc.collect()
+            assert alive() is None, take
 
     asyncio.run(main())
 

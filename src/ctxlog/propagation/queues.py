@@ -149,9 +149,15 @@ class _AsyncHands(Generic[Item]):
         self._taken = handed = super()._get()  # type: ignore[misc] # a mixin's
         return handed.item
 
+    async def get(self: Any) -> Item:
+        """Take the bare item; the taker's own context stays."""
+        item: Item = await super().get()  # type: ignore[misc] # a mixin's
+        self._taken = None  # a worker that waits for the next one holds the last one no more
+        return item
+
     async def receive(self: Any) -> Handed[Item]:
         """Take an item with its context: ``with await q.receive() as item``."""
-        await self.get()
+        await super().get()  # type: ignore[misc] # a mixin's
         return _last(self)  # nothing runs between _get and here: a finished await does not switch
 
     def receive_nowait(self: Any) -> Handed[Item]:
