@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ctxlog.adapters.asgi import Middleware
+from ctxlog.adapters.exchange import spanned
 from ctxlog.errors import UsageError
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ def install(app: App, **options: Any) -> App:
 
     def built() -> Any:
         around.app = build()
+        _note_spans(around.app)
         if known.build_middleware_stack is built:
             return around
         # OpenTelemetry's FastAPI instrumentation came later: it looks for this layer, and without
@@ -57,3 +59,20 @@ def install(app: App, **options: Any) -> App:
 
     known.build_middleware_stack = built
     return app
+
+
+def _note_spans(layer: Any) -> None:
+    """Have OpenTelemetry's span noted where it begins: after an exception the response is outside."""
+    while layer is not None:
+        if type(layer).__module__.startswith("opentelemetry."):
+            layer.app = _noting(layer.app)
+            return
+        layer = getattr(layer, "app", None)
+
+
+def _noting(app: Any) -> Any:
+    async def noting(scope: Any, receive: Any, send: Any) -> None:
+        spanned()
+        await app(scope, receive, send)
+
+    return noting

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import sys
+from contextlib import suppress
 from typing import Any
 
 from opentelemetry import trace
@@ -39,9 +40,7 @@ def by_flask(first: str, headers: dict[str, str]) -> None:
 
 
 def by_fastapi(first: str, headers: dict[str, str]) -> None:
-    """Ask an application of FastAPI, without a client of httpx's."""
-    import asyncio
-
+    """Ask an application of FastAPI."""
     import fastapi
     from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor
 
@@ -52,6 +51,34 @@ def by_fastapi(first: str, headers: dict[str, str]) -> None:
     steps: list[Any] = [install, FastAPIInstrumentor.instrument_app]
     for step in steps if first == "ours" else reversed(steps):
         step(app)
+    ask_asgi(app, headers)
+
+
+def by_starlette(first: str, headers: dict[str, str]) -> None:
+    """Ask an application of Starlette whose view fails: its answer comes from outside of all layers."""
+    from opentelemetry.instrumentation.asgi import OpenTelemetryMiddleware
+    from starlette.applications import Starlette
+    from starlette.routing import Route
+
+    from ctxlog.adapters.starlette import install
+
+    def view(_: Any) -> Any:
+        raise LookupError(handle())
+
+    app = Starlette(routes=[Route("/x", view)])
+    if first == "ours":
+        install(app)
+    app.add_middleware(OpenTelemetryMiddleware)  # as its instrumentation does
+    if first != "ours":
+        install(app)
+    with suppress(LookupError):
+        ask_asgi(app, headers)
+
+
+def ask_asgi(app: Any, headers: dict[str, str]) -> None:
+    """Ask without a client of httpx's."""
+    import asyncio
+
     raw = [(name.encode(), value.encode()) for name, value in headers.items()]
     scope = {"type": "http", "method": "GET", "path": "/x", "raw_path": b"/x", "headers": raw,
              "query_string": b"", "scheme": "http", "http_version": "1.1",
@@ -103,7 +130,9 @@ def main(by: str, first: str, inbound: str) -> None:
     headers = {"x-request-id": "r-1"}
     if inbound:
         headers["traceparent"] = inbound
-    {"flask": by_flask, "fastapi": by_fastapi, "django": by_django}[by](first, headers)
+    {"flask": by_flask, "fastapi": by_fastapi, "django": by_django, "starlette": by_starlette}[by](
+        first, headers
+    )
     ended: list[Any] = [*exporter.get_finished_spans()]
     spans = [
         {

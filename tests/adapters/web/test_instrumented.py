@@ -17,7 +17,7 @@ PROGRAM = str(Path(__file__).with_name("instrumented.py"))
 @pytest.mark.parametrize(
     ("by", "first"),
     [("flask", "ours"), ("flask", "theirs"), ("fastapi", "ours"), ("fastapi", "theirs"),
-     ("django", "theirs")],
+     ("starlette", "ours"), ("starlette", "theirs"), ("django", "theirs")],
 )  # fmt: skip
 def test_its_span_stays_a_servers(by: str, first: str, inbound: str):
     """In either order it is a server's span, the caller's child if there is one, and of all lines."""
