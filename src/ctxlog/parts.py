@@ -147,9 +147,21 @@ def error_text(error: BaseException, limit: int, bare: _Walk, masked: _Walk) -> 
     if may_show(error):
         args = _args_of(error)
         hidden = masked(args)
-        if hidden != bare(args):
+        if hidden != bare(args) or any(map(_holds_errors, args)):
             return safe_str(hidden[0] if len(args) == 1 else tuple(hidden), limit)
     return safe_str(error, limit)
+
+
+def _holds_errors(argument: object) -> bool:
+    """Say whether it is an exception of that sort, or has one: a walk masks those in any case."""
+    kind = type(argument)
+    if issubclass(kind, BaseException):
+        return may_show(argument)  # type: ignore[arg-type]
+    if kind is dict:
+        argument = list(argument.values())  # type: ignore[attr-defined]
+    elif kind is not list and kind is not tuple:
+        return False
+    return any(issubclass(type(item), BaseException) for item in argument)  # type: ignore[attr-defined]
 
 
 def may_show(error: BaseException) -> bool:

@@ -107,6 +107,17 @@ def told(event: Mapping[str, Any], value_bytes: int = STACK_BYTES) -> dict[str, 
     return given
 
 
+def shows_arguments(exc: BaseException) -> bool:
+    """Say whether Python would print what an exception, or one it comes from, was raised with.
+
+    Example:
+        >>> shows_arguments(ValueError("no")), shows_arguments(ValueError({"a": 1}))
+        (False, True)
+    """
+    parts = _parts(exc)
+    return parts is None or any(map(may_show, parts))
+
+
 def describe(
     exc: BaseException, *, frames_limit: int = FRAMES, bytes_limit: int = STACK_BYTES
 ) -> dict[str, object]:

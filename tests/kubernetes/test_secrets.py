@@ -5,9 +5,11 @@ from __future__ import annotations
 import argparse
 import base64
 import dataclasses
+import io
 import json
 import logging
 from collections import UserList, deque
+from decimal import Decimal
 from http.client import HTTPMessage
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -308,6 +310,8 @@ ERRORS: dict[str, Callable[[Any], BaseException]] = {
     "key": KeyError,
     "cause": lambda body: raised(RuntimeError("outer"), cause=ValueError(body)),
     "group": lambda body: ExceptionGroup("several", [ValueError(body), LookupError("x", [body])]),
+    "in another": lambda body: RuntimeError(ValueError(body)),
+    "among others": lambda body: RuntimeError([ValueError(body)], {"e": KeyError(body)}),
     "told": ToldError,
 }
 
@@ -349,3 +353,38 @@ def test_an_exception_without_a_secret_keeps_its_text():
         assert f"failed: {error}" == line["event"]
         assert str(error) == line["exception.message"]
         assert line["exception.stacktrace"].endswith(f"{type(error).__name__}: {error}")
+
+
+@pytest.mark.parametrize("renderer", [None, "%(levelname)s %(message)s %(held)s"])
+@pytest.mark.parametrize("body", [BODY, Defined(BODY), ValueError(BODY), *models(client)],
+                         ids=lambda case: type(case).__name__)  # fmt: skip
+def test_a_formatter_shows_no_secret(body: Any, renderer: str | None):
+    """In a handler of anybody's, as JSON and as text, without `configure`."""
+    handler = logging.StreamHandler(io.StringIO())
+    handler.setFormatter(ctxlog.Formatter(renderer))
+    log = logging.getLogger("t.formatter")
+    log.propagate = False
+    log.addHandler(handler)
+    try:
+        log.warning("got %s %d", body, 1, extra={"held": body})
+        log.warning("got %(body)s", {"body": body}, extra={"held": 1})
+        log.warning(body, extra={"held": 1})
+        log.warning("failed", exc_info=raised(RuntimeError("x", body)), extra={"held": 1})
+    finally:
+        log.removeHandler(handler)
+        log.propagate = True
+    text = handler.stream.getvalue()
+    assert NEEDLE not in text
+    assert "nobody-sees-this" not in text
+    assert 2 == text.count("got ")
+    assert "RuntimeError" in text
+
+
+def test_a_formatter_leaves_other_arguments_as_they_are():
+    """Numbers of any kind, and what has a text of its own."""
+    handler = logging.StreamHandler(io.StringIO())
+    handler.setFormatter(ctxlog.Formatter("%(message)s"))
+    record = logging.LogRecord("t", 20, "", 0, "%d %05.1f %s %s %r", (True, Decimal("2.25"),
+                               Held(1), ValueError("no"), Hiding("x")), None)  # fmt: skip
+    handler.emit(record)
+    assert "1 002.2 Held(body=1) no <hiding>\n" == handler.stream.getvalue()

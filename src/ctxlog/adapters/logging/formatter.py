@@ -14,13 +14,16 @@ from ctxlog.adapters.logging.chain import Chain
 from ctxlog.adapters.logging.records import STANDARD, stamp_of
 from ctxlog.errors import UsageError, choices
 from ctxlog.limits import DEFAULT_LIMITS
+from ctxlog.message import shown, text_of
 from ctxlog.plain import plain
+from ctxlog.processors import Clean
 from ctxlog.redact import Redaction
 from ctxlog.renderers.escaping import escape_text
 from ctxlog.runtime import runtime
 from ctxlog.stamps import stamp_now
 from ctxlog.targets import is_text
 from ctxlog.texts import safe_repr, safe_str
+from ctxlog.tracebacks import describe, resolve, shows_arguments
 from ctxlog.values import SCALARS
 
 if TYPE_CHECKING:
@@ -32,6 +35,7 @@ UNBOUND = "-"
 _PERCENT = re.compile(r"%\(([^)]*)\)")
 _OWN = frozenset(STANDARD) | {"message", "asctime"}
 _redaction = Redaction()
+_clean = Clean(_redaction)
 OPTIONS = ("fmt", "datefmt", "style", "validate", "defaults", "renderer", "schema")
 
 
@@ -97,11 +101,11 @@ class Formatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """Return the record as text, without a newline at its end."""
         if self._chain is None:
-            shown = with_context(record, self._named)
-            if isinstance(shown.exc_text, str):  # what another formatter has left there
-                shown = copy.copy(shown)
-                shown.exc_text = _escaped_lines(shown.exc_text)
-            return super().format(shown)
+            record = _masked(with_context(record, self._named))
+            if isinstance(record.exc_text, str):  # what another formatter has left there
+                record = copy.copy(record)
+                record.exc_text = _escaped_lines(record.exc_text)
+            return super().format(record)
         line = self._chain.line_of(record)
         text = line.decode() if isinstance(line, bytes) else line or ""
         return text.removesuffix("\n")
@@ -112,9 +116,9 @@ class Formatter(logging.Formatter):
         held = record.__dict__
         for name in self._used:
             value = held.get(name)
-            shown = _shown(value)
-            if shown is not value:
-                changed[name] = shown
+            escaped = _shown(value)
+            if escaped is not value:
+                changed[name] = escaped
         if changed:
             record = copy.copy(record)
             record.__dict__.update(changed)
@@ -122,11 +126,30 @@ class Formatter(logging.Formatter):
 
     def formatException(self, ei: Any) -> str:  # noqa: N802 - logging's name
         """Return the traceback, many lines, the rest escaped."""
+        error = resolve(ei)
+        if error is not None and shows_arguments(error):
+            return _escaped_lines(describe(error)["exception.stacktrace"])
         return _escaped_lines(super().formatException(ei))
 
     def formatStack(self, stack_info: str) -> str:  # noqa: N802 - logging's name
         """Return the stack, many lines, the rest escaped."""
         return _escaped_lines(super().formatStack(stack_info))
+
+
+def _masked(record: logging.LogRecord) -> logging.LogRecord:
+    """Return a record whose arguments, and message, show no secret; as it is if they do not."""
+    message, args = record.msg, record.args
+    easy = not args or (type(args) is tuple and SCALARS.issuperset(map(type, args)))
+    if easy and type(message) is str:
+        return record
+    record = copy.copy(record)
+    if type(message) is not str:
+        record.msg = text_of(message, _clean.value)
+    if isinstance(args, tuple):
+        record.args = tuple([shown(arg, _clean.value) for arg in args])
+    elif args:  # logging has taken it out of its tuple
+        record.args = shown(args, _clean.value)
+    return record
 
 
 class _Shown:
@@ -168,7 +191,9 @@ def _shown(value: Any) -> Any:
         return escape_text(value)
     if kind in SCALARS:
         return value
-    return escape_text(str.__str__(value)) if issubclass(kind, str) else _Shown(value)
+    if issubclass(kind, str):
+        return escape_text(str.__str__(value))
+    return _Shown(shown(value, _clean.value))
 
 
 def _escaped_lines(text: Any) -> str:
@@ -206,14 +231,14 @@ def with_context(record: logging.LogRecord, wanted: tuple[str, ...]) -> logging.
     if not missing:
         return record
     bound = _bound(record)
-    shown = copy.copy(record)
+    record = copy.copy(record)
     for name in missing:
         value = bound.get(name, UNBOUND)
         if value is not UNBOUND:
             value = plain({name: value}, DEFAULT_LIMITS, _redaction.is_secret)[name]
             value = escape_text(value if isinstance(value, str) else safe_str(value))
-        shown.__dict__[name] = value
-    return shown
+        record.__dict__[name] = value
+    return record
 
 
 def _bound(record: logging.LogRecord) -> dict[str, object]:
