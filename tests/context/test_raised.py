@@ -115,6 +115,31 @@ def test_one_exception_object_raised_by_one_request_after_the_other(block: Any, 
         assert not {f"user.{other}" for other in ("r-1", "r-2") if other != name} & line.keys()
 
 
+@pytest.mark.parametrize("shared", [entry(), scope(part=1)], ids=["entry", "scope"])
+def test_one_block_object_and_one_exception_object_for_all_requests(shared: Any) -> None:
+    """Who the block belongs to does not tell whose request it is: the second one's is its own."""
+    error = ConnectionError("closed")
+    seen: list[dict[str, object]] = []
+
+    def first() -> None:
+        with shared, contextlib.suppress(ConnectionError):
+            seen.append(get_context())
+            with scope(user="alice"):
+                raise error
+
+    def second() -> None:
+        with shared:
+            seen.append(get_context())
+            raise error
+
+    with scope(of="r-1"):
+        first()
+    line = served(scope(of="r-2"), second)
+    assert seen[0] != seen[1]
+    assert seen[1].items() <= line.items()
+    assert "user" not in line
+
+
 @pytest.mark.parametrize(("block", "field"), BLOCKS)
 def test_one_failure_of_all_who_wait_for_a_connection(block: Any, field: str) -> None:
     """Each request's line, outside its scopes, is its own; whose line nobody knows has no ids."""

@@ -25,9 +25,11 @@ if TYPE_CHECKING:
     from ctxlog.context.fields import Fields, Frame
     from ctxlog.ids import TraceIds
 
+    #: Owners of blocks, and what is bound there.
+    Around = tuple[tuple[object, dict[str, object]], ...]
     #: What an exception holds, what it was raised under here (``None``: the same), whose blocks
     #: it has yet to leave.
-    Left = tuple["Raised | None", "Raised | None", tuple[object, ...]]
+    Left = tuple["Raised | None", "Raised | None", Around]
 
 _KEY = "__ctxlog_raised__"
 _FLOW = (StopIteration, StopAsyncIteration, GeneratorExit, KeyboardInterrupt)
@@ -96,8 +98,9 @@ def remember(error: BaseException, fields: Fields, frame: Frame | None = None) -
             _remember_members(error, first)
     else:
         if known is first and not inside:
-            for number, owner in enumerate(around):
-                if owner is frame.owner:  # on its way out
+            for number, (owner, values) in enumerate(around):
+                # on its way out; one object may have blocks of many requests
+                if owner is frame.owner and values is fields.values:
                     _LEFT.set((first, here, around[number + 1 :]))
                     return
         # it comes from elsewhere (a job, another's future), or is raised here once more
@@ -138,11 +141,11 @@ def _same(one: object, other: object) -> bool:
         return False
 
 
-def _owners(frame: Frame | None) -> tuple[object, ...]:
+def _owners(frame: Frame | None) -> Around:
     """Return whose blocks a frame is in, its own first: none of them is kept open by it."""
-    owners: list[object] = []
+    owners: list[tuple[object, dict[str, object]]] = []
     while frame is not None and frame.owner is not None and len(owners) < MAX_BLOCKS:
-        owners.append(frame.owner)
+        owners.append((frame.owner, frame.fields.values))
         frame = frame.parent
     return tuple(owners)
 
