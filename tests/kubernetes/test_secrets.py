@@ -18,6 +18,7 @@ import attrs
 import kopf
 import pydantic
 import pytest
+import structlog
 from hypothesis import example, given
 from hypothesis import strategies as st
 from kopf._cogs.structs.bodies import Body
@@ -388,3 +389,40 @@ def test_a_formatter_leaves_other_arguments_as_they_are():
                                Held(1), ValueError("no"), Hiding("x")), None)  # fmt: skip
     handler.emit(record)
     assert "1 002.2 Held(body=1) no <hiding>\n" == handler.stream.getvalue()
+
+
+@pytest.mark.asyncio
+async def test_structlogs_arguments_show_no_secret():
+    """Where it writes through our pipeline, with each of its methods; others' chains get the text."""
+    seen: list[Any] = []
+
+    def chain(_: Any, __: str, event: Any) -> Any:
+        seen.append(dict(event))
+        raise structlog.DropEvent
+
+    with configured(structlog=True) as written:
+        log = structlog.get_logger("t")
+        names = ("debug", "info", "warning", "warn", "error", "critical", "fatal", "exception")
+        for name in names:
+            getattr(log, name)("got %s %d", BODY, 1)
+            await getattr(log, f"a{name}")("got %s %d", BODY, 1)
+        log.log(20, "got %s %d", BODY, 1)
+        await log.alog(20, "got %s %d", BODY, 1)
+        log.info("%(name)s %(data)s", {"name": "got", "data": Defined(BODY)})
+        log.info("got %d", "no number")
+        log.info("no arguments: %s")
+        structlog.configure(processors=[chain])
+        log = structlog.get_logger("t")
+        log.info("got %d", 3)
+        log.log(20, "got %d", 4)
+        await log.ainfo("got %d", 5)
+        structlog.reset_defaults()
+    assert NEEDLE not in written.getvalue().decode()
+    lines = written.events
+    assert 21 == len(lines)
+    for line in lines[:18]:
+        assert line["event"].startswith("got {'kind': 'Secret'")
+        assert line["event"].endswith("} 1")
+    assert ("got %d", ["no number"]) == (lines[19]["event"], lines[19]["positional_args"])
+    assert "no arguments: %s" == lines[20]["event"]
+    assert ["got 3", "got 4", "got 5"] == [event["event"] for event in seen]

@@ -26,9 +26,11 @@ from ctxlog.runtime import runtime
 from ctxlog.stamps import stamp_now
 
 if TYPE_CHECKING:
-    from collections.abc import MutableMapping
+    from collections.abc import Callable, MutableMapping
 
 DOOR = "structlog"
+#: Where :class:`Filtering` keeps arguments on their way.
+_ARGS = "_ctxlog_args"
 _OURS = frozenset({"_record", "_from_structlog", "_logger", "_name"})  # ProcessorFormatter's marks
 
 
@@ -119,6 +121,7 @@ def deliver(logger: Any, method_name: str, event_dict: MutableMapping[str, Any])
     if level < runtime.threshold(name):
         raise structlog.DropEvent
     event = fields.pop(names.EVENT, None)
+    args = fields.pop(_ARGS, ())
     stamp_ns = _stamp(fields)
     if issubclass(type(fields.get("exception")), str):
         fields["exception.stacktrace"] = fields.pop("exception")
@@ -127,9 +130,9 @@ def deliver(logger: Any, method_name: str, event_dict: MutableMapping[str, Any])
     pipeline = runtime.pipeline
     if pipeline is None or (stamp_ns is None and text is None):
         target = logger if type(logger) is Named and logger.name == name else Named(name)
-        runtime.emit(target, level, event, (), fields)
+        runtime.emit(target, level, event, args, fields)
     else:
-        line = Line(name, level, event, (), fields, None)
+        line = Line(name, level, event, args, fields, None)
         line.method, line.stamp_ns, line.level_text, line.door = method_name, stamp_ns, text, DOOR
         pipeline.process(line)
     raise structlog.DropEvent
@@ -173,6 +176,9 @@ def _stamp(fields: dict[str, Any]) -> int | None:
     return round(at * 1e6) * 1_000
 
 
+_CHAIN = [deliver]
+
+
 def add_context(_: Any, __: str, event_dict: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """Add what is bound, and the ids, for a chain that renders by itself; a processor.
 
@@ -193,13 +199,54 @@ def add_context(_: Any, __: str, event_dict: MutableMapping[str, Any]) -> Mutabl
     return event_dict
 
 
+_Base: Any = structlog.make_filtering_bound_logger(0)
+
+
+def _method(name: str) -> Callable[..., Any]:
+    wrapped = getattr(_Base, name)
+
+    def call(self: Any, event: Any, *args: Any, **fields: Any) -> Any:
+        if args:
+            if self._processors != _CHAIN:  # somebody's own read the text
+                return wrapped(self, event, *args, **fields)
+            fields[_ARGS] = args
+        return self._proxy_to_logger(name, event, **fields)
+
+    call.__name__ = name
+    return call
+
+
+def _around(name: str) -> Callable[..., Any]:
+    wrapped = getattr(_Base, name)
+    before = 2 if name.endswith("log") else 1  # a level, and the event
+
+    def call(self: Any, *args: Any, **fields: Any) -> Any:
+        if len(args) > before and self._processors == _CHAIN:
+            args, fields[_ARGS] = args[:before], args[before:]
+        return wrapped(self, *args, **fields)
+
+    call.__name__ = name
+    return call
+
+
+class Filtering(_Base):  # type: ignore[misc]
+    """structlog's filtering logger, whose ``%`` arguments the pipeline puts in: it masks secrets."""
+
+    debug, info, warning = _method("debug"), _method("info"), _method("warning")
+    error, critical, log = _method("error"), _method("critical"), _around("log")
+    warn, msg, fatal = warning, info, critical
+    adebug, ainfo, awarning = _around("adebug"), _around("ainfo"), _around("awarning")
+    aerror, acritical, alog = _around("aerror"), _around("acritical"), _around("alog")
+    awarn, amsg, afatal = awarning, ainfo, acritical
+
+
 def take_over(*, always: bool = False) -> bool:
     """Configure structlog to write through our pipeline; ``False`` if somebody else has."""
     if structlog.is_configured() and not always and not _is_ours():
         return False
     structlog.configure(
         processors=[deliver],
-        wrapper_class=structlog.make_filtering_bound_logger(0),
+        wrapper_class=Filtering,
         context_class=dict,
         logger_factory=LoggerFactory(),
         cache_logger_on_first_use=False,  # late-bound: what is configured later holds
