@@ -14,7 +14,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ctxlog import Secret, entry, get_context, get_logger, lazy, operation, scope, wrap
+from ctxlog import (
+    Secret,
+    bind_context,
+    entry,
+    get_context,
+    get_logger,
+    lazy,
+    operation,
+    scope,
+    wrap,
+)
 from ctxlog.context.raised import MAX_CHAIN, raised_under
 from ctxlog.testing import capture
 from tests.strategies import relaxed
@@ -171,6 +181,22 @@ def test_one_failure_of_all_who_wait_for_a_connection(block: Any, field: str) ->
     assert 3 == len(behind)
     for line in behind:
         assert not {field, "trace_id", "user.r-1", "user.r-2", "user.r-3"} & line.keys()
+
+
+def test_what_a_handler_binds_on_the_way_out_takes_nothing_away() -> None:
+    """It is the same request's exception, also where a name of both has two values."""
+
+    def fail() -> None:
+        with scope(attempt=1):
+            try:
+                with scope(attempt=2, step=3):
+                    raise ValueError
+            except ValueError:
+                bind_context(gave_up=True)
+                raise
+
+    line = served(entry({"x-request-id": "r-1"}), fail)
+    assert ("r-1", 3, True) == (line["request_id"], line["step"], line["gave_up"])
 
 
 def test_a_job_that_failed_is_its_requests_also_further_out() -> None:

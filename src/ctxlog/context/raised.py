@@ -19,7 +19,7 @@ from ctxlog.context.fields import CURRENT, frame_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from typing import Any
 
     from ctxlog.context.fields import Fields, Frame
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     #: it has yet to leave.
     Left = tuple["Raised | None", "Raised | None", Around]
 
+_REQUEST_ID = "request_id"  # ctxlog.names', which is not loaded for it
 _KEY = "__ctxlog_raised__"
 _FLOW = (StopIteration, StopAsyncIteration, GeneratorExit, KeyboardInterrupt)
 # BaseException's own: an exception's class may override them, with anything.
@@ -151,16 +152,16 @@ def _owners(frame: Frame | None) -> Around:
 
 
 def _is_same_work(raised: Raised, fields: Fields) -> bool:
-    """Say whether nothing speaks against it: no other trace, no other value of any name."""
-    if (
-        raised.ids is not None
-        and fields.ids is not None
-        and raised.ids.trace_id != fields.ids.trace_id
-    ):
-        return False
+    """Say whether it is: by the trace and the request, else nothing bound speaks against it."""
+    names: Iterable[str] = raised.values
+    if raised.ids is not None and fields.ids is not None:
+        if raised.ids.trace_id != fields.ids.trace_id:
+            return False
+        names = (_REQUEST_ID,)
     return all(
-        name not in fields.values or _same(fields.values[name], value)
-        for name, value in raised.values.items()
+        _same(fields.values[name], raised.values[name])
+        for name in names
+        if name in raised.values and name in fields.values
     )
 
 
