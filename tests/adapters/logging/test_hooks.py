@@ -60,6 +60,25 @@ def test_a_thread(out: io.StringIO, capsys: Any):
     assert "" == capsys.readouterr().err
 
 
+def test_without_a_sink_python_tells(tmp_path: Any):
+    """What nobody would write goes where it goes without us: it must not vanish."""
+    code = (
+        "import ctxlog, threading, warnings\n"
+        "ctxlog.configure(sinks=[])\n"
+        "def fail(): raise LookupError('in a thread')\n"
+        "thread = threading.Thread(target=fail); thread.start(); thread.join()\n"
+        "warnings.warn('look out')\n"
+        "raise ValueError('at the end')\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-W", "default", "-c", code],
+        capture_output=True, text=True, cwd=tmp_path, check=False,
+    )  # fmt: skip
+    assert 1 == done.returncode
+    for told in ("LookupError: in a thread", "UserWarning: look out", "ValueError: at the end"):
+        assert 1 == done.stderr.count(told), done.stderr
+
+
 def test_unraisable(out: io.StringIO):
     """What is raised where nobody can catch it is a line."""
 

@@ -57,7 +57,8 @@ class Hook:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Say it, and pass it on to a hook that somebody had set."""
         said = False
-        if self.active and runtime.pipeline is not None:
+        pipeline = runtime.pipeline
+        if self.active and pipeline is not None and pipeline.sinks:  # else nobody would see it
             try:
                 said = self.say(*args, **kwargs) is not False
             except Exception:  # noqa: BLE001 - then the hook that was there tells
