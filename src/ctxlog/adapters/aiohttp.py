@@ -51,32 +51,27 @@ def send_ids(session: aiohttp.ClientSession, *, hosts: Iterable[str]) -> aiohttp
         context.sent = _write(params.url, params.headers, known)
 
     async def redirect(_: Any, context: Any, params: aiohttp.TraceRequestRedirectParams) -> None:
-        take_back(params.headers, context.sent)
-        context.sent = _write(target(params), params.headers, known)
+        _take_back(params.headers, context.sent)
+        context.sent = _write(_target(params), params.headers, known)
 
     for before in [one for one in session.trace_configs if type(one) is _Sending]:
         session.trace_configs.remove(before)  # hosts named again replace the others
     config = _Sending()
     config.on_request_start.append(begin)
     config.on_request_redirect.append(redirect)
-    add(session, config)
+    config.freeze()
+    session.trace_configs.append(config)
     return session
 
 
-def add(session: aiohttp.ClientSession, config: aiohttp.TraceConfig) -> None:
-    """Add a trace config to a session that was made already."""
-    config.freeze()
-    session.trace_configs.append(config)
-
-
-def take_back(headers: Any, sent: dict[str, str]) -> None:
+def _take_back(headers: Any, sent: dict[str, str]) -> None:
     """Remove what we put on a request before, as far as nobody has replaced it."""
     for name, value in sent.items():
         if headers.get(name) == value:
             del headers[name]
 
 
-def target(params: aiohttp.TraceRequestRedirectParams) -> URL | None:
+def _target(params: aiohttp.TraceRequestRedirectParams) -> URL | None:
     """Return where a redirect goes; ``None`` if nobody can: aiohttp will say so itself."""
     url, answered = params.url, params.response.headers
     try:

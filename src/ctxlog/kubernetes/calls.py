@@ -9,7 +9,6 @@
 from __future__ import annotations
 
 import threading
-import uuid
 from collections import OrderedDict
 from copy import deepcopy
 from time import monotonic
@@ -19,6 +18,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from ctxlog.carriers import inject
 from ctxlog.context.snapshot import Snapshot, snapshot
 from ctxlog.counting import counters
+from ctxlog.ids import new_request_id
 from ctxlog.levels import DEBUG, INFO
 from ctxlog.logger import get_logger
 from ctxlog.texts import cut
@@ -171,17 +171,28 @@ class Calls:
         """Return fresh headers for one call made here; names in ``taken`` are somebody's own."""
         if not self.active:
             return {}
-        made: dict[str, str] = {}
         try:
-            inject(made)
-            made[AUDIT_HEADER] = audit = str(uuid.uuid4())
-            self._pending[audit] = snapshot()
-            if len(self._pending) > MAX_PENDING:
-                self._pending.popitem(last=False)
+            made = self.fresh(taken)
+            audit = made.get(AUDIT_HEADER)
+            if audit is not None:
+                self._pending[audit] = snapshot()
+                if len(self._pending) > MAX_PENDING:
+                    self._pending.popitem(last=False)
         except Exception:  # noqa: BLE001 - the call must be made
             counters.add("errors.api_call")
+            return {}
+        return {name: Made(value) for name, value in made.items()}
+
+    def fresh(self, taken: set[str]) -> dict[str, str]:
+        """Return fresh headers for one call that is made and ends here."""
+        made: dict[str, str] = {}
+        inject(made)
+        digits = new_request_id()  # a UUID's
+        made[AUDIT_HEADER] = (
+            f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+        )
         folded = {name.lower() for name in taken}
-        return {name: Made(value) for name, value in made.items() if name.lower() not in folded}
+        return {name: value for name, value in made.items() if name.lower() not in folded}
 
     def begin(
         self, method: str, url: str, query: object, headers: object, *, sent: bool = True
@@ -207,12 +218,20 @@ class Calls:
 
 
 class Call:
-    """One call, under the context of whoever asked for it."""
+    """One call, under the context of whoever asked for it.
+
+    Args:
+        taken: that context; ``None``: the call ends in it.
+        method: of HTTP.
+        url: whole, or its path.
+        query: the query, where the URL has none.
+        audit: the id that was sent with it.
+    """
 
     __slots__ = ("_asked", "_audit", "_snapshot", "_started")
 
     def __init__(
-        self, taken: Snapshot, method: str, url: str, query: object, audit: str | None
+        self, taken: Snapshot | None, method: str, url: str, query: object, audit: str | None
     ) -> None:
         self._snapshot = taken
         self._asked = (method, url, query)
@@ -222,7 +241,10 @@ class Call:
     def end(self, response: object = None, error: BaseException | None = None) -> None:
         """Write its line: at debug, conflicts and throttling at info. Never raises."""
         try:
-            self._snapshot.run(self._write, response, error)
+            if self._snapshot is None:
+                self._write(response, error)
+            else:
+                self._snapshot.run(self._write, response, error)
         except Exception:  # noqa: BLE001 - the call was made
             counters.add("errors.api_call")
 

@@ -108,16 +108,14 @@ async def test_without_being_asked_nothing_is_sent(lines: Lines):
     assert not lines.of(event=EVENT)
 
 
-async def test_a_session_of_ones_own_sends_ids_to_the_cluster_alone(lines: Lines):
-    """What the operator's author does with the same session elsewhere has none of them."""
+async def test_a_session_of_ones_own_is_told_of_kopfs_calls_alone(lines: Lines):
+    """What the operator's author does with the same session has none of these ids."""
     adapter.install(api_calls=True)
     registry = kopf.OperatorRegistry()
-    async with cluster() as there, cluster() as elsewhere, aiohttp.ClientSession() as session:
+    async with cluster() as there, aiohttp.ClientSession() as session:
 
-        @kopf.on.event("widgets", registry=registry)
-        async def seen(name: str, **_: Any) -> None:
-            async with session.get(f"{elsewhere.url}/elsewhere/{name}") as response:
-                await response.read()
+        @kopf.on.create("widgets", registry=registry)
+        async def created(name: str, **_: Any) -> None:
             async with session.get(f"{there.url}/api/v1/namespaces/shop/secrets/{name}") as answer:
                 await answer.read()
             log.info("seen")
@@ -125,16 +123,15 @@ async def test_a_session_of_ones_own_sends_ids_to_the_cluster_alone(lines: Lines
         there.session = session
         there.put(body(1))
         async with operator(there, registry) as running:
-            await until(lambda: lines.of(event="seen"), running)
-        other = made_by(elsewhere, "GET", "/elsewhere/")
-        same = made_by(there, "GET", "/secrets/w-1")
-    assert other
-    assert {(None, None)} == {(header(o, "audit-id"), header(o, "traceparent")) for o in other}
-    told = lines.of(event=EVENT, **{"k8s.api.resource": "secrets"})
-    assert [header(one, "audit-id") for one in same] == [line["k8s.audit.id"] for line in told]
-    assert {("w-1", 404)} == {
-        (line["k8s.object.name"], line["http.response.status_code"]) for line in told
-    }
+            await until(lambda: made_by(there, "PATCH", "/widgets/"), running)
+            await until(lambda: lines.of(event=EVENT, **{"k8s.api.verb": "patch"}), running)
+        own, patches = made_by(there, "GET", "/secrets/w-1"), made_by(there, "PATCH", "/widgets/")
+    assert own
+    assert {(None, None)} == {(header(o, "audit-id"), header(o, "traceparent")) for o in own}
+    assert not lines.of(event=EVENT, **{"k8s.api.resource": "secrets"})
+    told = lines.of(event=EVENT, **{"k8s.api.verb": "patch"})
+    assert [header(one, "audit-id") for one in patches] == [line["k8s.audit.id"] for line in told]
+    assert {"w-1"} == {line["k8s.object.name"] for line in told}
 
 
 async def test_a_session_that_logs_in_again_has_one_line_a_call(lines: Lines):
@@ -142,15 +139,38 @@ async def test_a_session_that_logs_in_again_has_one_line_a_call(lines: Lines):
     auth = importlib.import_module("kopf._cogs.clients.auth")
     async with cluster() as there, aiohttp.ClientSession() as session:
         info = kopf.AiohttpSession(aiohttp_session=session, server=there.url)
+        url = f"{there.url}/api/v1/namespaces/shop/secrets/s"
+        context: Any = None
         for _ in range(2):
             adapter.uninstall()  # and installing again is no other
             adapter.install(api_calls=True)
             auth.APIContext(info)
-            auth.APIContext(info)
+            context = auth.APIContext(info)
             lines.clear()
-            async with session.get(f"{there.url}/api/v1/namespaces/shop/secrets/s") as response:
-                await response.read()
-            assert 1 == len(lines.of(event=EVENT))
+            response = await context.session.request(method="get", url=url, headers=None)
+            await response.read()
+            (line,) = lines.of(event=EVENT)
+            assert ("get", 404) == (line["k8s.api.verb"], line["http.response.status_code"])
+        adapter.uninstall()
+        lines.clear()
+        response = await context.session.request(method="get", url=url)
+        await response.read()
+        assert not lines.of(event=EVENT)
+        assert not context.session.closed
+
+
+async def test_a_call_that_fails_is_told_with_its_error(lines: Lines):
+    """Nobody answers there; kopf gets the very error."""
+    auth = importlib.import_module("kopf._cogs.clients.auth")
+    adapter.install(api_calls=True)
+    async with aiohttp.ClientSession() as session:
+        info = kopf.AiohttpSession(aiohttp_session=session, server="http://127.0.0.1:9")
+        with pytest.raises(aiohttp.ClientConnectorError):
+            await auth.APIContext(info).session.request("get", "http://127.0.0.1:9/api/v1/pods")
+    (line,) = lines.of(event=EVENT)
+    assert ("list", "pods", "ClientConnectorError") == (
+        line["k8s.api.verb"], line["k8s.api.resource"], line["error.type"],
+    )  # fmt: skip
 
 
 async def test_each_try_of_a_call_that_fails_has_a_line(lines: Lines):
