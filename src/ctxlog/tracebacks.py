@@ -12,9 +12,10 @@ from __future__ import annotations
 
 import sys
 
+from ctxlog.context.border import border
 from ctxlog.freeze_walk import frozen
 from ctxlog.parts import error_text, may_show
-from ctxlog.redact import Redaction, frozen_masked
+from ctxlog.redact import frozen_masked
 from ctxlog.texts import (
     REPR_CHARS,
     encodable,
@@ -223,10 +224,8 @@ def _said(exc: BaseException, limit: int = REPR_CHARS) -> str:
 
 
 def _masked(args: tuple[object, ...]) -> object:
-    return frozen_masked(args, _redaction.is_secret)
-
-
-_redaction = Redaction()
+    redaction = border.redaction
+    return frozen_masked(args, redaction.is_secret, redaction.mask)
 
 
 def _more(count: int, at_least: bool = False) -> str:  # noqa: FBT001, FBT002 - one word of the mark

@@ -27,6 +27,7 @@ from kubernetes.dynamic.resource import ResourceInstance
 from kubernetes_asyncio import client as aio
 
 import ctxlog
+from ctxlog.redact import Redaction
 from tests.kit import configured
 
 if TYPE_CHECKING:
@@ -341,6 +342,22 @@ def test_an_exception_that_was_raised_with_a_secret_shows_none_of_it(kind: str, 
     assert NEEDLE not in text
     assert "nobody-sees-this" not in text
     assert type(error).__name__ in written.events[0]["exception.stacktrace"]
+
+
+def test_an_exceptions_arguments_are_masked_by_the_names_that_are_configured():
+    """As fields are: a name that was added, one that was allowed, the mask that was chosen."""
+    body = {"plan": NEEDLE, "password": "allowed"}
+    redact = Redaction(also={"plan"}, allow={"password"}, mask="<gone>")
+    with configured(redact=redact) as written:
+        try:
+            raise ValueError(body)
+        except ValueError:
+            ctxlog.get_logger("t").exception("failed")
+    (line,) = written.events
+    for name in ("exception.message", "exception.stacktrace"):
+        assert NEEDLE not in line[name]
+        assert "<gone>" in line[name]
+        assert "allowed" in line[name]
 
 
 def test_an_exception_without_a_secret_keeps_its_text():
